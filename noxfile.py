@@ -1,0 +1,111 @@
+"""The sessions: `nox` runs those that a contributor needs, `nox -l` lists all."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["lint", "types", "tests", "witnesses", "deviations", "build"]
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+PROJECT = nox.project.load_toml("pyproject.toml")
+CONSTRAINTS = ("-c", "constraints.txt")
+
+# pyenv's shims run only the selected versions: select all that the sessions ask for.
+if shutil.which("pyenv") and "PYENV_VERSION" not in os.environ:
+    installed = subprocess.run(
+        ["pyenv", "versions", "--bare"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    os.environ["PYENV_VERSION"] = ":".join(v for p in PYTHONS for v in reversed(installed) if v.startswith(f"{p}."))
+
+# The whole of MNIST as Keras keeps it, which is not in the repository.
+MNIST = Path(os.environ.get("MNIST_NPZ", "../shared/data/mnist.npz"))
+
+# PyTorch is installed first and alone, since its plain package comes in builds of very different sizes.
+TORCH = "torch==2.13.0"
+
+
+def group(name: str) -> list[str]:
+    """The requirements of one dependency group."""
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and likely mistakes."""
+    session.install(*CONSTRAINTS, *group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """`mypy --strict` over package, tests and this file."""
+    session.install(*CONSTRAINTS, "-e", ".", *group("types"))
+    session.run("mypy")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The test suite, with the examples in the documentation."""
+    session.install(*CONSTRAINTS, "-e", ".", *group("test"))
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def witnesses(session: nox.Session) -> None:
+    """ONNX, Keras on JAX, and PyTorch as witnesses; and the built-in targets that need them."""
+    session.install(*CONSTRAINTS, TORCH)
+    session.install(*CONSTRAINTS, "-e", ".", *group("test"), *group("witnesses"))
+    session.run("pytest", "-n", "auto", "tests/witnesses", *session.posargs)
+    if MNIST.is_file():
+        session.run("pytest", "tests/witnesses/whole_mnist.py", env={"MNIST_NPZ": str(MNIST.resolve())})
+    else:
+        session.log("the tests on the whole of MNIST are left out: MNIST_NPZ names no file")
+
+
+@nox.session
+def deviations(session: nox.Session) -> None:
+    """Released versions that really are wrong: the oracle has to say so."""
+    session.install(*CONSTRAINTS, "-e", ".", *group("test"))
+    session.install("onnx==1.22.0")
+    session.run("pytest", "tests/witnesses/deviations_onnx.py", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """The wheel, installed elsewhere and tried from outside the repository."""
+    session.install(*CONSTRAINTS, "build")
+    dist = Path(session.create_tmp()).resolve() / "dist"
+    session.run("python", "-m", "build", "--outdir", str(dist), silent=True)
+    wheel = max(dist.glob("*.whl"), key=os.path.getmtime)
+    elsewhere = Path(session.create_tmp()).resolve() / "elsewhere"
+    session.run("python", "-m", "venv", "--clear", str(elsewhere), silent=True)
+    constraints = str(Path("constraints.txt").resolve())
+    python = str(elsewhere / ("Scripts" if os.name == "nt" else "bin") / "python")
+    session.chdir(elsewhere)
+    session.run(python, "-m", "pip", "install", "--quiet", "-c", constraints, str(wheel), external=True)
+    session.run(python, "-m", "reference_cnn", "check", "loops", external=True)
+    session.run(python, "-m", "reference_cnn", "explain", "CONV-F1", external=True)
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Write the status matrix of spec/README.md anew."""
+    session.run("python", "tests/traceability.py", "--write")
+
+
+@nox.session
+def constraints(session: nox.Session) -> None:
+    """Write constraints.txt anew: the newest versions that everything works with together."""
+    session.install(TORCH)
+    groups = [r for name in ("test", "witnesses", "lint", "types") for r in group(name)]
+    session.install("--upgrade", "-e", ".", "build", *groups)
+    frozen = session.run("python", "-m", "pip", "freeze", "--exclude-editable", silent=True)
+    lines = [line for line in str(frozen).splitlines() if "==" in line and not line.startswith("torch==")]
+    header = "# Versions that the sessions install, written by `nox -s constraints`; PyTorch's is in noxfile.py.\n"
+    Path("constraints.txt").write_text(header + "\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,36 @@
+"""A verified reference implementation of a convolutional network's layers."""
+
+from reference_cnn.activation import relu, relu_prime, sigmoid, sigmoid_prime, softmax, softmax_backward
+from reference_cnn.conv import ConvGradients, conv_backward, conv_forward
+from reference_cnn.dense import DenseGradients, dense_backward, dense_forward
+from reference_cnn.gradcheck import ArgumentCheck, GradientCheck, check_gradient
+from reference_cnn.loss import cross_entropy, cross_entropy_prime, squared_error, squared_error_prime
+from reference_cnn.pooling import avg_pool_backward, avg_pool_forward, max_pool_backward, max_pool_forward
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ArgumentCheck",
+    "ConvGradients",
+    "DenseGradients",
+    "GradientCheck",
+    "avg_pool_backward",
+    "avg_pool_forward",
+    "check_gradient",
+    "conv_backward",
+    "conv_forward",
+    "cross_entropy",
+    "cross_entropy_prime",
+    "dense_backward",
+    "dense_forward",
+    "max_pool_backward",
+    "max_pool_forward",
+    "relu",
+    "relu_prime",
+    "sigmoid",
+    "sigmoid_prime",
+    "softmax",
+    "softmax_backward",
+    "squared_error",
+    "squared_error_prime",
+]

@@ -1,0 +1,76 @@
+"""Argument checks and their messages.
+
+Every message names the function, the argument, the values at hand and the clause of the specification.
+"""
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+NUMBER_KINDS = "iufcO"
+
+Array = NDArray[Any]
+
+
+def number_array(function: str, name: str, value: ArrayLike) -> Array:
+    """Return `value` as an array of numbers; refuse None, strings, booleans, masked and other arrays [ARR-C1]."""
+    if value is None or isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{function}: {name} must be an array of numbers, not {type(value).__name__} [ARR-C1]")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{function}: {name} is not a rectangular array: {error} [ARR-C1]") from error
+    # Kind V holds the extension floats of ml_dtypes (bfloat16 …) and structured arrays; only the former widen.
+    if array.dtype.kind not in NUMBER_KINDS and not (array.dtype.kind == "V" and np.can_cast(array.dtype, np.float32)):
+        raise TypeError(f"{function}: {name} must be an array of numbers, has dtype {array.dtype} [ARR-C1]")
+    return array
+
+
+def result_dtype(function: str, *arrays: Array) -> np.dtype[Any]:
+    """NumPy's promotion of the arrays' dtypes, in native byte order [ARR-N1]."""
+    try:
+        return np.result_type(*(a.dtype for a in arrays)).newbyteorder("=")
+    except TypeError as error:
+        names = ", ".join(str(a.dtype) for a in arrays)
+        raise TypeError(f"{function}: no common dtype for {names}; convert one of them [ARR-C2]") from error
+
+
+def working_dtype(dtype: np.dtype[Any]) -> DTypeLike:
+    """The dtype to compute in: float32 for 16-bit (and smaller) floats, so that only results are rounded [ARR-N3]."""
+    return np.float32 if dtype == np.float16 or dtype.kind == "V" else dtype
+
+
+def integer(function: str, name: str, value: object, minimum: int, clause: str) -> int:
+    """Return `value` as an int of at least `minimum`; anything that is not an integer, booleans too, is a TypeError."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{function}: {name} must be an int, is {value!r} [{clause}]")
+    number = operator.index(value)
+    if number < minimum:
+        raise ValueError(f"{function}: {name} must be at least {minimum}, is {number} [{clause}]")
+    return number
+
+
+def is_one_integer(value: object) -> bool:
+    """Whether a value is an integer of any kind, an array of no axes included; an array of more is several."""
+    return hasattr(value, "__index__") and getattr(value, "ndim", 0) == 0
+
+
+def entries(function: str, name: str, value: object, count: int, what: str, clause: str) -> tuple[object, ...]:
+    """Return `value` as a tuple with one entry per axis: `count` entries, or an int repeated."""
+    if is_one_integer(value):
+        return (value,) * count
+    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str | bytes):
+        raise TypeError(f"{function}: {name} must be an int or {count} {what}, is {value!r} [{clause}]")
+    values = tuple(value)
+    if len(values) != count:
+        raise ValueError(f"{function}: {name} must be an int or {count} {what}, is {values!r} [{clause}]")
+    return values
+
+
+def shape(function: str, name: str, array: Array, expected: tuple[int, ...], meaning: str, clause: str) -> None:
+    """Refuse an array whose shape is not `expected`; `meaning` says where the expectation comes from."""
+    if array.shape != expected:
+        raise ValueError(f"{function}: {name} has shape {array.shape}, expected {expected} ({meaning}) [{clause}]")

@@ -1,0 +1,119 @@
+"""The command `reference-cnn`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+import reference_cnn
+from reference_cnn.datasets import NAMES, DataError
+from reference_cnn.explain import UnknownClauseError, explain
+from reference_cnn.oracle import check
+from reference_cnn.oracle.cases import DTYPES
+from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.targets import BUILT_IN, UsageError
+from reference_cnn.training import train
+
+RIGHT, WRONG, UNUSABLE = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status: 0 all right, 1 something is wrong, 2 unusable arguments."""
+    options = _parser().parse_args(arguments)
+    try:
+        return COMMANDS[options.command](options)
+    except (UsageError, UnknownClauseError, DataError, OSError) as error:
+        print(f"reference-cnn: {error}", file=sys.stderr)
+        return UNUSABLE
+
+
+def _explain(options: argparse.Namespace) -> int:
+    print(explain(options.id))
+    return RIGHT
+
+
+def _check(options: argparse.Namespace) -> int:
+    console = Console()
+    with console.status("") as status:
+        report = check(
+            options.target,
+            functions=options.only,
+            dtype=options.dtype,
+            rank=options.rank,
+            accumulate=options.accumulate,
+            case=options.case,
+            seed=options.seed,
+            progress=lambda function: status.update(f"asking {function}"),
+        )
+    report.print(console)
+    if options.json:
+        Path(options.json).write_text(report.to_json() + "\n", encoding="utf-8")
+    return RIGHT if report.passed or options.exit_zero else WRONG
+
+
+def _train(options: argparse.Namespace) -> int:
+    train(options)
+    return RIGHT
+
+
+COMMANDS = {"check": _check, "explain": _explain, "train": _train}
+
+
+def _positive(text: str) -> int:
+    """An argument that counts something."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, is {text}")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    if not 0 < float(text) < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be positive and finite, is {text}")
+    return float(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="reference-cnn", description=reference_cnn.__doc__)
+    parser.add_argument("--version", action="version", version=f"reference-cnn {reference_cnn.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    judge = commands.add_parser(
+        "check",
+        help="judge an implementation",
+        description="Judge an implementation of the layers.",
+        epilog="Exit status: 0 all right, 1 something is wrong, 2 unusable arguments.",
+    )
+    judge.add_argument("target", help=f"a file.py, a module, or one of: {', '.join(BUILT_IN)}")
+    judge.add_argument(
+        "--only",
+        action="append",
+        metavar="FUNCTION",
+        choices=list(LAYERS),
+        help=f"one of {', '.join(LAYERS)}; may be repeated",
+    )
+    judge.add_argument("--dtype", default="float64", choices=DTYPES, help="dtype of the arguments (default float64)")
+    judge.add_argument("--rank", type=int, default=2, metavar="N", help="spatial axes of the convolutions (default 2)")
+    judge.add_argument(
+        "--accumulate", choices=DTYPES, help="dtype that sums may be formed in (default float32 for 16-bit floats)"
+    )
+    judge.add_argument("--case", metavar="TEXT", help='ask one question: "x=3x2x6x5 w=2x2x2x2 stride=3,4 padding=same"')
+    judge.add_argument("--seed", type=int, default=0, metavar="N", help="draw other shapes and numbers (default 0)")
+    judge.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    judge.add_argument("--exit-zero", action="store_true", help="exit 0 even when something is wrong")
+    clause = commands.add_parser("explain", help="print a clause of the specification")
+    clause.add_argument("id", metavar="ID", help="for example CONV-F1, as error messages have it")
+    training = commands.add_parser(
+        "train",
+        help="train the article's network on its 200 images",
+        description="Train the article's two-layer network on its 200 images, or ten classes on more.",
+    )
+    training.add_argument("--epochs", type=_positive, metavar="N", help="default 500; 2 with ten classes")
+    training.add_argument("--learning-rate", type=_rate, metavar="R", help="default 0.0003; 0.1 with ten classes")
+    training.add_argument("--filters", type=_positive, metavar="N", help="of the first convolution; default 3, or 8")
+    training.add_argument("--seed", type=int, default=0, metavar="N", help="draws the initial values (default 0)")
+    training.add_argument("--classes", type=int, default=2, choices=(2, 10), help="5 or more against less, or digits")
+    training.add_argument("--data", metavar="SET", help=f"an .npz file, or {' or '.join(NAMES)}, which Keras downloads")
+    training.add_argument("--plot", metavar="FILE", help="draw loss, filters and maps (needs matplotlib)")
+    training.add_argument("--save", metavar="FILE", help="write the parameters as .npz")
+    return parser

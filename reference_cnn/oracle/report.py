@@ -1,0 +1,242 @@
+"""The verdicts in words, for a terminal, and as JSON."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any, Literal
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from reference_cnn._validate import Array
+from reference_cnn.oracle.judge import Failure
+
+Verdict = Literal["pass", "fail", "missing", "error"]
+
+WIDTH = 80
+# Arrays are printed in full up to this many elements; of larger ones the wrong entries.
+FULL = 150
+LISTED = 8
+STYLES = {"pass": "green", "fail": "bold red", "error": "bold red", "missing": "dim"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """The verdict on one function.
+
+    `cases` were judged and `failed` of them wrong; `worst` is the largest error ÷ bound (0: exact everywhere, inf:
+    wrong); `not_offered` names keywords, features and outputs that the target lacks.
+    """
+
+    verdict: Verdict
+    cases: int = 0
+    worst: float = 0.0
+    not_offered: tuple[str, ...] = ()
+    failure: Failure | None = None
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found; `str()` of it is what the command prints."""
+
+    target: str
+    dtype: str
+    seed: int
+    results: Mapping[str, Result]
+
+    @property
+    def passed(self) -> bool:
+        """Whether something was judged and nothing was wrong."""
+        verdicts = {r.verdict for r in self.results.values()}
+        return "pass" in verdicts and not verdicts & {"fail", "error"}
+
+    def __str__(self) -> str:
+        out = StringIO()
+        self.print(Console(file=out, width=WIDTH, color_system=None))
+        return out.getvalue().rstrip()
+
+    def print(self, console: Console) -> None:
+        """Print the table, then each failure with its smallest case, then one sentence."""
+        console.print(self._table())
+        for name, result in self.results.items():
+            if result.failure:
+                console.print(Text(f"{name}: wrong in {result.failed} of {result.cases} cases", style=STYLES["fail"]))
+                # The line that asks again must stay one line, or it cannot be copied.
+                console.print(Text(failure_text(result.failure)), soft_wrap=True)
+                console.print()
+        console.print(Text(self.summary))
+
+    @property
+    def summary(self) -> str:
+        """One sentence: what is right, what is wrong."""
+        said = []
+        for verdict, words in (
+            ("fail", "wrong"),
+            ("error", "not judged"),
+            ("pass", "right"),
+            ("missing", "not offered"),
+        ):
+            names = [n for n, r in self.results.items() if r.verdict == verdict]
+            said += [f"{words}: {', '.join(names)}"] * bool(names)
+        return f"{self.target}, {self.dtype}, seed {self.seed}. " + "; ".join(said).capitalize() + "."
+
+    def _table(self) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in ("function", "verdict"):
+            table.add_column(heading, no_wrap=True)
+        for heading in ("cases", "error ÷ bound"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("not offered")
+        for name, result in self.results.items():
+            judged = result.verdict in ("pass", "fail")
+            worst = "" if not judged else f"{result.worst:.2f}" if math.isfinite(result.worst) else "wrong"
+            verdict = Text(result.verdict.upper() if result.failure else result.verdict, STYLES[result.verdict])
+            table.add_row(
+                name, verdict, str(result.cases) if judged else "", worst, Text(", ".join(result.not_offered))
+            )
+        return table
+
+    def to_json(self) -> str:
+        """The report as JSON, version 1: the names of the attributes; infinities and NaN are strings."""
+        results = {name: _plain_result(result) for name, result in self.results.items()}
+        plain = {
+            "version": 1,
+            "target": self.target,
+            "dtype": self.dtype,
+            "seed": self.seed,
+            "passed": self.passed,
+            "results": results,
+        }
+        return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
+
+    def raise_for_failures(self) -> None:
+        """Raise an AssertionError with the whole report unless it passed."""
+        if not self.passed:
+            raise AssertionError(f"\n{self}")
+
+
+def _plain_result(result: Result) -> dict[str, Any]:
+    failure = result.failure
+    return {
+        "verdict": result.verdict,
+        "cases": result.cases,
+        "failed": result.failed,
+        "worst": _plain_number(result.worst),
+        "not_offered": list(result.not_offered),
+        "failure": None
+        if failure is None
+        else {
+            "case": failure.case.text,
+            "tier": failure.case.tier,
+            "clause": failure.clause,
+            "kind": failure.kind,
+            "message": failure.message,
+            "output": failure.output,
+            "index": None if failure.index is None else list(failure.index),
+            "got": _plain_number(failure.got),
+            "expected": _plain_number(failure.expected),
+            "bound": _plain_number(failure.bound),
+            "pattern": failure.pattern,
+            "reproduce": failure.reproduce,
+        },
+    }
+
+
+def _plain_number(value: float | None) -> float | str | None:
+    return (
+        value
+        if value is None or math.isfinite(value)
+        else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+    )
+
+
+def failure_text(failure: Failure) -> str:
+    """A failure in full: what is wrong, the case, its arrays with the wrong entries marked, how to see it again."""
+    case = failure.case
+    lines = [f"  {failure.message} [{failure.clause}]", f"  {case.text}  ({case.dtype}, {case.tier}, seed {case.seed})"]
+    arrays = _arrays(failure)
+    lines += ["", *(f"  {line}" for line in arrays)] if arrays else []
+    lines += [f"  {line}" for line in _worst(failure)]
+    if failure.reproduce:
+        lines.append(f"  again: {failure.reproduce}")
+    return "\n".join(lines)
+
+
+def _worst(failure: Failure) -> list[str]:
+    """The worst entry: what it is, and what it should be."""
+    if failure.got is None or failure.expected is None or failure.bound is None:
+        return []
+    place = f"{failure.output}{list(failure.index or ())}"
+    if failure.bound == 0:
+        return [f"{place} is {failure.got:.17g}, expected exactly {failure.expected:.17g}"]
+    off = abs(failure.got - failure.expected) / failure.bound
+    return [
+        f"{place} is {failure.got!r},",
+        f"expected {failure.expected!r} ± {failure.bound:.2g}: {off:.3g} times the bound",
+    ]
+
+
+def _arrays(failure: Failure) -> list[str]:
+    """Arguments, then got and expected, side by side as far as they fit."""
+    named = list(failure.case.arguments.items())
+    answered = [] if failure.answer is None else [failure.answer]
+    if sum(a.size for a in [*failure.case.arguments.values(), *answered]) > FULL:
+        return _listed(failure)
+    blocks = [block for name, a in named for block in _blocks(name, a.astype(float))]
+    if failure.answer is not None and failure.right is not None:
+        blocks += _blocks(f"your {failure.output}", failure.answer, failure.wrong)
+        blocks += _blocks(f"right {failure.output}", failure.right)
+    return _side_by_side(blocks)
+
+
+def _listed(failure: Failure) -> list[str]:
+    if failure.answer is None or failure.right is None or failure.wrong is None:
+        return []
+    places = np.argwhere(failure.wrong)
+    lines = [
+        f"{failure.output}{p.tolist()} is {failure.answer[tuple(p)]:.9g}, expected {failure.right[tuple(p)]:.9g}"
+        for p in places[:LISTED]
+    ]
+    return lines + [f"… and {len(places) - LISTED} more"] * (len(places) > LISTED)
+
+
+def _blocks(name: str, array: Array, wrong: Array | None = None) -> list[list[str]]:
+    """One block of text for each matrix over the last two axes; wrong entries carry a star."""
+    if array.ndim < 2:
+        array = array.reshape(1, -1)
+        wrong = None if wrong is None else wrong.reshape(1, -1)
+    marks = np.zeros(array.shape, bool) if wrong is None else wrong
+    blocks = []
+    for outer in np.ndindex(array.shape[:-2]):
+        cells = [[f"{'*' if m else ''}{v:.6g}" for v, m in zip(*rows)] for rows in zip(array[outer] + 0, marks[outer])]
+        width = max((len(c) for row in cells for c in row), default=0)
+        title = f"{name}[{', '.join(map(str, outer))}]" if outer and math.prod(array.shape[:-2]) > 1 else name
+        rows = [" ".join(c.rjust(width) for c in row) for row in cells]
+        blocks.append([title, *rows])
+    return blocks
+
+
+def _side_by_side(blocks: list[list[str]]) -> list[str]:
+    lines: list[str] = []
+    row: list[list[str]] = []
+
+    def flush() -> None:
+        height = max(len(b) for b in row)
+        for k in range(height):
+            cells = [(b[k] if k < len(b) else "").ljust(max(map(len, b))) for b in row]
+            lines.append("   ".join(cells).rstrip())
+        lines.append("")
+
+    for block in blocks:
+        if row and sum(max(map(len, b)) + 3 for b in [*row, block]) > WIDTH - 2:
+            flush()
+            row = []
+        row.append(block)
+    flush()
+    return lines

@@ -1,0 +1,74 @@
+"""Ask one function one question, and bring whatever it returns into arrays."""
+
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from reference_cnn._gradients import unpack
+from reference_cnn._validate import Array
+from reference_cnn.oracle.layers import LAYERS
+
+if TYPE_CHECKING:
+    from reference_cnn.oracle.cases import Case
+
+# "refused": TypeError or ValueError, which may mean that a feature is not offered; "failed": any other exception;
+# "malformed": what came back is no array of numbers, or not as many as there should be.
+Outcome = Literal["answered", "not implemented", "refused", "failed", "malformed"]
+
+
+class Answer(NamedTuple):
+    """What came back: outputs by name (None: a gradient not offered), or the exception in words."""
+
+    outcome: Outcome
+    outputs: dict[str, Array | None]
+    error: str = ""
+
+
+def ask(function: Callable[..., Any], case: "Case") -> Answer:
+    """Call `function` with fresh copies of the case's arguments; no exception but KeyboardInterrupt comes out."""
+    arguments = [a.copy() for a in case.arguments.values()]
+    try:
+        # What a target warns of is its own affair; its numbers are judged.
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            result = function(*arguments, **case.keywords)
+    except NotImplementedError as error:
+        return Answer("not implemented", {}, _words(error))
+    except (TypeError, ValueError) as error:
+        return Answer("refused", {}, _words(error))
+    except (Exception, SystemExit) as error:
+        return Answer("failed", {}, _words(error))
+    try:
+        return Answer("answered", outputs(result, LAYERS[case.function].outputs))
+    except ValueError as error:
+        return Answer("malformed", {}, str(error))
+
+
+def outputs(result: Any, names: tuple[str, ...]) -> dict[str, Array | None]:
+    """Bring the gradients, or the one result, into arrays; a ValueError says what came back instead."""
+    values = [result] if len(names) == 1 else unpack(result, names)
+    if all(v is None for v in values):
+        raise ValueError("None")
+    return {name: None if v is None else _array(name, v) for name, v in zip(names, values)}
+
+
+def _array(name: str, value: Any) -> Array:
+    wrong = ValueError(f"{name} as {type(value).__name__}, expected an array of numbers")
+    # Tensors that do not speak NumPy's protocol may speak DLPack.
+    by_dlpack = hasattr(value, "__dlpack__") and not hasattr(value, "__array__")
+    try:
+        array: Array = np.from_dlpack(value) if by_dlpack else np.asarray(value)
+        # Objects may be numbers, Python's integers or Fractions.
+        array = array.astype(float if array.dtype == object else array.dtype)
+    except Exception as error:
+        raise wrong from error
+    if array.dtype.kind not in "iufc" and not np.can_cast(array.dtype, np.float32):
+        raise wrong
+    return array
+
+
+def _words(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:300]}" if text else type(error).__name__

@@ -1,0 +1,255 @@
+"""Max and average pooling over any number of spatial axes; clauses POOL, spec/pooling.md."""
+
+import math
+from collections.abc import Iterable
+from functools import reduce
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from reference_cnn._validate import Array, number_array, result_dtype, shape, working_dtype
+from reference_cnn._windows import Padding, PerAxis, Windows, positive
+
+
+def max_pool_forward(
+    x: ArrayLike, window: PerAxis, *, stride: PerAxis | None = None, padding: Padding = 0, dilation: PerAxis = 1
+) -> Array:
+    """Take the largest element of each window; padding never wins [POOL-F1].
+
+    y[n, c, o] = max_k x[n, c, o·stride + k·dilation − before] over the k for which that lies inside x.
+
+    Parameters
+    ----------
+    x : array (N, C, *D)
+        Images; any real number dtype, any unit.
+    window : int or one int per spatial axis
+        Size of the window, in elements.
+    stride : int or one int per spatial axis, optional
+        Elements between neighbouring windows; without it the size of the window.
+    padding : int, one int per axis, one (before, after) pair per axis, "valid" or "same"
+        Elements around the image that belong to no maximum; fewer than the window spans, on each side.
+    dilation : int or one int per spatial axis
+        Elements between neighbouring taps of a window.
+
+    Returns
+    -------
+    y : array (N, C, *O)
+        x's dtype. NaN in a window is its maximum.
+
+    Raises
+    ------
+    TypeError
+        x is no array of numbers [ARR-C1] or complex [POOL-C5]; another argument no integer
+        [POOL-C2, WIN-C1, WIN-C2, WIN-C3].
+    ValueError
+        x has too few axes or an empty one [POOL-C1], too much padding [POOL-C3], values out of range, windows that do
+        not fit [POOL-C2, WIN-C1, WIN-C2, WIN-C3, WIN-C4].
+
+    Notes
+    -----
+    Source: spec/pooling.md; ONNX, operator MaxPool.
+
+    Examples
+    --------
+    >>> max_pool_forward(np.array([[[[1, 7, 2, 3], [11, 1, 23, 0]]]]), 2)
+    array([[[[11, 23]]]])
+    """
+    x, windows = _arguments("max_pool_forward", x, window, stride, padding, dilation)
+    return _largest("max_pool_forward", x, windows)[0]
+
+
+def max_pool_backward(
+    dy: ArrayLike, x: ArrayLike, window: PerAxis, *,
+    stride: PerAxis | None = None, padding: Padding = 0, dilation: PerAxis = 1,
+) -> Array:  # fmt: skip
+    """Gradient of an error E with respect to the x of `max_pool_forward`, given dy = ∂E/∂y [POOL-B1].
+
+    Each dy goes to the largest element of its window, the first of them in C order if there are several; where windows
+    overlap, what an element receives is added up.
+
+    Parameters
+    ----------
+    dy : array (N, C, *O)
+        ∂E/∂y, shaped like the output of `max_pool_forward`.
+    x, window, stride, padding, dilation
+        As given to `max_pool_forward`.
+
+    Returns
+    -------
+    dx : array (N, C, *D)
+        dy's dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `max_pool_forward`; a dy of another shape than the output is a ValueError [POOL-C4].
+
+    Notes
+    -----
+    Source: spec/pooling.md.
+
+    Examples
+    --------
+    >>> max_pool_backward(np.array([[[[5, 6]]]]), np.array([[[[1, 7, 2, 3], [11, 1, 23, 0]]]]), 2)
+    array([[[[0, 0, 0, 0],
+             [5, 0, 6, 0]]]])
+    """
+    x, windows = _arguments("max_pool_backward", x, window, stride, padding, dilation)
+    dy = _upstream("max_pool_backward", dy, x, windows)
+    winner = _largest("max_pool_backward", x, windows)[1]
+    parts = (np.where(winner == number, dy, 0) for number in range(math.prod(windows.kernel)))
+    return _scatter(windows, x.shape, dy.dtype, parts)
+
+
+def avg_pool_forward(
+    x: ArrayLike, window: PerAxis, *,
+    stride: PerAxis | None = None, padding: Padding = 0, include_padding: bool = False,
+) -> Array:  # fmt: skip
+    """Average each window [POOL-F2].
+
+    y[n, c, o] = Σ_k x[n, c, o·stride + k − before] / count[o], x counting as 0 outside itself.
+
+    Parameters
+    ----------
+    x : array (N, C, *D)
+        Images; any number dtype, any unit.
+    window, stride, padding
+        As for `max_pool_forward`.
+    include_padding : bool
+        count is the size of the window; without it, the number of elements of x in the window.
+
+    Returns
+    -------
+    y : array (N, C, *O)
+        x's dtype; integers become float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `max_pool_forward`, but complex numbers are allowed [ARR-C1, POOL-C1, POOL-C3].
+
+    Notes
+    -----
+    Source: spec/pooling.md; ONNX, operator AveragePool.
+
+    Examples
+    --------
+    >>> avg_pool_forward(np.array([[[[1, 7, 2, 3], [11, 1, 23, 0]]]]), 2)
+    array([[[[5., 7.]]]])
+    """
+    x, windows = _arguments("avg_pool_forward", x, window, stride, padding, 1)
+    dtype = _mean_dtype(result_dtype("avg_pool_forward", x))
+    whole, inside = windows.padded(x.shape, working_dtype(dtype))
+    inside[...] = x
+    sums = windows.view(whole).sum(axis=tuple(range(len(windows.kernel))))
+    return np.asarray(sums / _counts(windows, include_padding)).astype(dtype, copy=False)
+
+
+def avg_pool_backward(
+    dy: ArrayLike, x: ArrayLike, window: PerAxis, *,
+    stride: PerAxis | None = None, padding: Padding = 0, include_padding: bool = False,
+) -> Array:  # fmt: skip
+    """Gradient of an error E with respect to the x of `avg_pool_forward`, given dy = ∂E/∂y [POOL-B2].
+
+    Each dy, divided by its count, goes to every element of its window; what lands on padding is dropped.
+
+    Parameters
+    ----------
+    dy : array (N, C, *O)
+        ∂E/∂y, shaped like the output of `avg_pool_forward`.
+    x, window, stride, padding, include_padding
+        As given to `avg_pool_forward`; of x only the shape matters.
+
+    Returns
+    -------
+    dx : array (N, C, *D)
+        dy's dtype; integers become float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `avg_pool_forward`; a dy of another shape than the output is a ValueError [POOL-C4].
+
+    Notes
+    -----
+    Source: spec/pooling.md; the transpose of the linear map `avg_pool_forward`.
+
+    Examples
+    --------
+    >>> avg_pool_backward(np.array([[[[4, 8]]]]), np.zeros((1, 1, 2, 4)), 2)
+    array([[[[1., 1., 2., 2.],
+             [1., 1., 2., 2.]]]])
+    """
+    x, windows = _arguments("avg_pool_backward", x, window, stride, padding, 1)
+    dy = _upstream("avg_pool_backward", dy, x, windows)
+    dtype = _mean_dtype(result_dtype("avg_pool_backward", dy))
+    share = dy.astype(working_dtype(dtype), copy=False) / _counts(windows, include_padding)
+    return _scatter(windows, x.shape, dtype, repeat(share))
+
+
+def _arguments(
+    function: str, x: ArrayLike, window: PerAxis, stride: PerAxis | None, padding: Padding, dilation: PerAxis
+) -> tuple[Array, Windows]:
+    x = number_array(function, "x", x)
+    if x.ndim < 3 or 0 in x.shape[1:]:
+        raise ValueError(
+            f"{function}: x must be (N, C, *D) with at least one spatial axis and no empty one, "
+            f"has shape {x.shape} [POOL-C1]"
+        )
+    kernel = positive(function, "window", window, x.ndim - 2, "POOL-C2")
+    windows = Windows.of(function, x.shape[2:], kernel, kernel if stride is None else stride, padding, dilation)
+    if any(max(p) >= s for p, s in zip(windows.pads, windows.spans)) or not all(
+        i.any(axis=1).all() for i in windows.inside
+    ):
+        raise ValueError(
+            f"{function}: padding must be smaller than the window, and no window may lie in it alone; "
+            f"pads are {windows.pads}, windows span {windows.spans} [POOL-C3]"
+        )
+    return x.astype(result_dtype(function, x), copy=False), windows
+
+
+def _upstream(function: str, dy: ArrayLike, x: Array, windows: Windows) -> Array:
+    dy = number_array(function, "dy", dy)
+    shape(function, "dy", dy, (*x.shape[:2], *windows.out), "the shape of the forward pass's output", "POOL-C4")
+    return dy.astype(result_dtype(function, dy), copy=False)
+
+
+def _largest(function: str, x: Array, windows: Windows) -> tuple[Array, Array]:
+    """The maximum of each window, and the number of the tap that it is first found at, both (N, C, *O)."""
+    if x.dtype.kind == "c":
+        raise TypeError(f"{function}: x is {x.dtype}, and complex numbers have no order [POOL-C5]")
+    whole, interior = windows.padded(x.shape, x.dtype)
+    interior[...] = x
+    taps = windows.view(whole)
+    y = np.zeros((*x.shape[:2], *windows.out), x.dtype)
+    winner = np.full(y.shape, -1)
+    for number, k in enumerate(np.ndindex(windows.kernel)):
+        tap: Array = taps[k]
+        # NaN is not larger than anything, but it is the maximum; what differs from itself is NaN.
+        better = (winner < 0) | (tap > y) | ((tap != tap) & (y == y))  # noqa: PLR0124  # so it works for objects too
+        better &= reduce(np.logical_and.outer, (i[:, t] for i, t in zip(windows.inside, k)))
+        y, winner = np.where(better, tap, y), np.where(better, number, winner)
+    return y, winner
+
+
+def _counts(windows: Windows, include_padding: bool) -> Array | int:
+    """How many elements each window averages, (*O)."""
+    if include_padding:
+        return math.prod(windows.kernel)
+    return np.asarray(reduce(np.multiply.outer, (i.sum(axis=1) for i in windows.inside)))
+
+
+def _scatter(windows: Windows, size: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Array]) -> Array:
+    """Add one part (N, C, *O) for each tap to the elements that the tap reads; drop what lands on padding."""
+    whole, interior = windows.padded(size, working_dtype(dtype))
+    targets = windows.view(whole, writeable=True)
+    for k, part in zip(np.ndindex(windows.kernel), parts):
+        targets[k] += part
+    return interior.astype(dtype)
+
+
+def _mean_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """As NumPy's true division: integers become float64."""
+    return np.dtype(np.float64) if dtype.kind in "iu" else dtype

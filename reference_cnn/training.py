@@ -1,0 +1,133 @@
+"""The command `reference-cnn train`: progress, what is saved, and plots."""
+
+import argparse
+import importlib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from reference_cnn import article, digits
+from reference_cnn._validate import Array
+from reference_cnn.datasets import DataError, Examples, article_images, load
+
+# Lines that are printed where there is no terminal to draw a bar on.
+LINES = 10
+
+
+class Run(NamedTuple):
+    """A network about to be trained: its epochs, how many, and what to plot and report afterwards."""
+
+    epochs: Iterator[article.Epoch | digits.Epoch]
+    total: int
+    start: article.Parameters | digits.Parameters
+    images: Array
+    test: Examples | None
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train as the options say, and save and plot what has been learned, interrupted or not."""
+    for path in (options.save, options.plot):
+        if path and not Path(path).parent.is_dir():
+            raise DataError(f"{Path(path).parent} is no folder to write {Path(path).name} to")
+    plot = _plotter() if options.plot else None
+    run = _ten_classes(options) if options.classes == 10 else _two_classes(options)
+    console = Console()
+    done: list[article.Epoch | digits.Epoch] = []
+    try:
+        _follow(run, console, done)
+    except KeyboardInterrupt:
+        console.print(f"interrupted after {len(done)} of {run.total} epochs")
+    parameters = done[-1].parameters if done else run.start
+    if done:
+        console.print(f"epoch {done[-1].number}: loss {done[-1].loss:.4f}, accuracy {done[-1].accuracy:.1%}")
+    if run.test is not None and isinstance(parameters, digits.Parameters):
+        share = digits.accuracy(parameters, run.test.x.astype(np.float32), run.test.labels)
+        console.print(f"test set of {len(run.test.x)} images: accuracy {share:.2%}")
+    if options.save:
+        with Path(options.save).open("wb") as file:
+            np.savez(file, **parameters._asdict())
+    if plot is not None:
+        _plot(plot, options.plot, done, parameters, run.images[:1])
+
+
+def _two_classes(options: argparse.Namespace) -> Run:
+    examples = article_images() if options.data is None else load(options.data)[0]
+    start = article.initialise(options.seed, filters=options.filters or 3, size=examples.x.shape[2:])
+    count, rate = options.epochs or 500, options.learning_rate or 0.0003
+    epochs = article.train(start, examples.x, article.binary(examples.labels), epochs=count, learning_rate=rate)
+    return Run(epochs, count, start, examples.x, None)
+
+
+def _ten_classes(options: argparse.Namespace) -> Run:
+    if options.data is None:
+        raise DataError("--classes 10 wants more images: give --data an .npz file, mnist or fashion_mnist")
+    training, test = load(options.data)
+    x = training.x.astype(np.float32)
+    start = digits.initialise(options.seed, filters=options.filters or 8, size=x.shape[2:])
+    count, rate = options.epochs or 2, options.learning_rate or 0.1
+    epochs = digits.train(start, x, training.labels, seed=options.seed, epochs=count, learning_rate=rate)
+    return Run(epochs, count, start, x, test)
+
+
+def _follow(run: Run, console: Console, done: list[article.Epoch | digits.Epoch]) -> None:
+    """Take the epochs one by one, with a bar on a terminal and a few lines elsewhere."""
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}"),
+               TextColumn("accuracy {task.fields[accuracy]:.1%}"), TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("", total=run.total, loss=float("nan"), accuracy=0.0)
+        for epoch in islice(run.epochs, run.total):
+            done.append(epoch)
+            progress.update(task, advance=1, loss=epoch.loss, accuracy=epoch.accuracy)
+            if not console.is_terminal and epoch.number % max(run.total // LINES, 1) == 0 and epoch.number < run.total:
+                console.print(f"epoch {epoch.number}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.1%}")
+
+
+def _plotter() -> Any:
+    try:
+        matplotlib: Any = importlib.import_module("matplotlib")
+        matplotlib.use("Agg")
+        return importlib.import_module("matplotlib.pyplot")
+    except ImportError as error:
+        raise DataError("--plot needs matplotlib: pip install 'reference_cnn[plots]'") from error
+
+
+def _plot(
+    plt: Any, path: str, done: list[article.Epoch | digits.Epoch],
+    parameters: article.Parameters | digits.Parameters, image: Array,
+) -> None:  # fmt: skip
+    """Loss and accuracy above; below, the first filters, and what they make of one image."""
+    if isinstance(parameters, article.Parameters):
+        filters, maps = parameters.filters, article.forward(parameters, image).a1
+    else:
+        filters, maps = parameters.w1, digits.forward(parameters, image).z1
+    shown = min(len(filters), 8)
+    figure = plt.figure(figsize=(10, 7), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.2))
+    left, right = top.subplots(1, 2)
+    numbers = [e.number for e in done]
+    for axes, values, label in (
+        (left, [e.loss for e in done], "loss"),
+        (right, [e.accuracy for e in done], "accuracy"),
+    ):
+        axes.plot(numbers, values, color="tab:blue")
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.grid(alpha=0.3)
+    grid = bottom.subplots(2, shown + 1, squeeze=False)
+    grid[0, 0].axis("off")
+    grid[1, 0].imshow(image[0, 0], cmap="gray_r")
+    grid[1, 0].set_title("image", fontsize=9)
+    limit = float(np.abs(filters[:shown]).max())
+    for k in range(shown):
+        grid[0, k + 1].imshow(filters[k, 0], cmap="RdBu", vmin=-limit, vmax=limit)
+        grid[0, k + 1].set_title(f"filter {k}", fontsize=9)
+        grid[1, k + 1].imshow(maps[0, k], cmap="gray_r")
+        grid[1, k + 1].set_title(f"map {k}", fontsize=9)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[])
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

@@ -1,0 +1,185 @@
+"""The article's network: its data, its shapes, its gradient, and its training."""
+
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference_cnn import article, check_gradient, cross_entropy, digits
+from reference_cnn.cli import main
+from reference_cnn.datasets import DataError, article_images, load
+
+
+@pytest.mark.spec("NET-D1")
+def test_the_data_are_the_articles() -> None:
+    x, labels = article_images()
+    counts = np.bincount(labels)
+    assert counts.tolist() == [21, 26, 20, 21, 21, 13, 19, 21, 15, 23]
+    assert sorted(counts.tolist(), reverse=True) == [26, 23, 21, 21, 21, 21, 20, 19, 15, 13]
+    y = article.binary(labels)
+    assert (int((y == 0).sum()), int((y == 1).sum())) == (109, 91)
+    assert (float(x.min()), float(x.max()), str(x.dtype)) == (0, 1, "float64")
+
+
+@pytest.mark.spec("NET-F1", "NET-D2")
+def test_every_shape_that_the_article_prints() -> None:
+    x, _ = article_images()
+    p = article.initialise(0)
+    assert [v.shape for v in p] == [(3, 1, 5, 5), (3,), (1728, 1), (1,)]
+    layers = article.forward(p, x)
+    assert [v.shape for v in layers] == [(200, 3, 24, 24), (200, 3, 24, 24), (200, 1), (200, 1)]
+    assert layers.z1.reshape(200, 3, -1).shape == (200, 3, 576)
+    assert layers.a1.reshape(200, -1).shape == (200, 1728)
+    assert [v.shape for v in article.backward(p, x, layers, np.zeros((200, 1)))] == [v.shape for v in p]
+    assert np.array_equal(article.initialise(0).filters, p.filters)
+    assert not np.array_equal(article.initialise(1).filters, p.filters)
+
+
+@pytest.mark.spec("NET-F1", "NET-F2", "NET-B1")
+@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": ((1, 2), (0, 1))}])
+def test_the_gradient_of_every_parameter(options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.random((4, 1, 7, 6)), rng.integers(0, 2, (4, 1)).astype(float)
+    p = article.initialise(0, filters=2, size=(7, 6), kernel=3, **options)
+
+    def error(*values: Any) -> Any:
+        return article.loss(article.forward(article.Parameters(*values), x, **options).o, y)
+
+    def gradient(dE: Any, *values: Any) -> Any:
+        q = article.Parameters(*values)
+        return [dE * g for g in article.backward(q, x, article.forward(q, x, **options), y, **options)]
+
+    found = check_gradient(error, gradient, p, names=p._fields)
+    assert found.passed, found
+
+
+@pytest.mark.spec("NET-F3", "NET-B3")
+def test_the_gradient_of_the_network_for_digits() -> None:
+    rng = np.random.default_rng(1)
+    x, labels = rng.standard_normal((3, 1, 6, 5)), np.array([0, 3, 1])
+    p = digits.Parameters(*(v.astype(float) for v in digits.initialise(0, filters=2, classes=4, size=(6, 5))))
+    p = p._replace(b1=p.b1 + 0.1, b2=p.b2 + 0.2)
+
+    def error(*values: Any) -> Any:
+        return cross_entropy(digits.forward(digits.Parameters(*values), x).z3, labels)
+
+    def gradient(dE: Any, *values: Any) -> Any:
+        q = digits.Parameters(*values)
+        return [dE * g for g in digits.backward(q, x, digits.forward(q, x), labels)]
+
+    found = check_gradient(error, gradient, p, names=p._fields)
+    assert found.passed, found
+
+
+@pytest.mark.spec("NET-B2")
+def test_a_step_uses_the_values_before_it() -> None:
+    p, g = (article.Parameters(*(np.full(s, v) for s in ((1, 1, 1, 1), 1, (1, 1), 1))) for v in (3.0, 4.0))
+    assert all((v == 1).all() for v in article.step(p, g, 0.5))
+    assert all((v == 3).all() for v in p)
+
+
+@pytest.mark.spec("NET-B1", "NET-B2")
+def test_it_learns_and_so_does_one_with_frozen_filters() -> None:
+    x, labels = article_images()
+    y, p = article.binary(labels), article.initialise(0)
+    losses = [e.loss for e in article.train(p, x, y, epochs=40)]
+    assert (np.diff(losses) < 0).all()
+    frozen = [article.loss(article.forward(p, x).o, y)]
+    q = p
+    for _ in range(39):
+        q = article.step(q, article.backward(q, x, article.forward(q, x), y), 0.0003)._replace(
+            filters=p.filters, b1=p.b1
+        )
+        frozen.append(article.loss(article.forward(q, x).o, y))
+    assert (np.diff(frozen) < 0).all()  # so a falling loss is no evidence for the gradient of the filters
+
+
+def test_train_prints_plots_saves_and_repeats_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plot, save = tmp_path / "plot.png", tmp_path / "p.npz"
+    arguments = ["train", "--epochs", "20", "--filters", "2", "--seed", "3"]
+    assert main([*arguments, "--plot", str(plot), "--save", str(save)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("loss") == 10
+    assert printed.splitlines()[-1].startswith("epoch 20: loss ")
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    with np.load(save) as file:
+        assert {n: file[n].shape for n in file} == {
+            "filters": (2, 1, 5, 5),
+            "b1": (2,),
+            "weights": (1152, 1),
+            "b2": (1,),
+        }
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == printed
+
+
+@pytest.fixture
+def small_set(tmp_path: Path) -> Path:
+    """The article's images as a training and a test set in Keras's form."""
+    x, labels = article_images()
+    images, path = (x[:, 0] * 255).astype(np.uint8), tmp_path / "small.npz"
+    np.savez(path, x_train=images, y_train=labels, x_test=images[:50], y_test=labels[:50])
+    return path
+
+
+def test_ten_classes_from_a_file(small_set: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    plot = tmp_path / "plot.png"
+    options = ["--classes", "10", "--filters", "4", "--epochs", "10"]
+    assert main(["train", "--data", str(small_set), *options, "--plot", str(plot)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("test set of 50 images: accuracy ")
+    assert float(last.split()[-1].rstrip("%")) > 60  # ten epochs of four batches: far above the tenth of guessing
+    assert plot.exists()
+    assert main(["train", "--data", str(small_set), "--epochs", "1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--classes", "10"], "--classes 10 wants more images: give --data"),
+        (["--data", "absent.npz"], "absent.npz does not exist; give an .npz file with x_train"),
+        (["--save", "no/folder/p.npz"], "is no folder to write p.npz to"),
+    ],
+)
+def test_train_says_what_is_missing(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_files_of_another_form_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.npz").write_text("no archive")
+    np.savez(tmp_path / "other.npz", x_train=np.zeros(3))
+    np.savez(tmp_path / "floats.npz", x_train=np.zeros((2, 4, 4)), y_train=[0, 1], x_test=np.zeros(1), y_test=[0])
+    for name in ("text", "other"):
+        with pytest.raises(DataError, match=rf"{name}\.npz is no \.npz file with x_train"):
+            load(str(tmp_path / f"{name}.npz"))
+    with pytest.raises(DataError, match=r"images must be .* of uint8"):
+        load(str(tmp_path / "floats.npz"))
+
+
+def test_keras_that_is_absent_or_cannot_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(DataError, match=r"mnist comes with Keras: pip install 'reference_cnn\[keras\]'"):
+        load("mnist")
+
+
+def test_interrupted_it_saves_what_it_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, save = article.train, tmp_path / "p.npz"
+
+    def interrupted(*arguments: Any, **options: Any) -> Iterator[article.Epoch]:
+        yield from islice(plain(*arguments, **options), 3)
+        raise KeyboardInterrupt  # as Ctrl-C does
+
+    monkeypatch.setattr(article, "train", interrupted)
+    assert main(["train", "--filters", "1", "--save", str(save)]) == 0
+    assert "interrupted after 3 of 500 epochs" in capsys.readouterr().out
+    x, labels = article_images()
+    third = list(plain(article.initialise(0, filters=1), x, article.binary(labels), epochs=3))[-1]
+    with np.load(save) as file:
+        assert np.array_equal(file["filters"], third.parameters.filters)

@@ -1,0 +1,80 @@
+"""The questions: reproducible, exact where they claim to be, and never without a bite."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import conv_calls, dense_calls, seeds
+
+from reference_cnn.oracle import Case, bounds, cases, notation
+from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.shapes import Call
+
+dtypes = st.sampled_from(["float64", "float32", "float16", "bfloat16"])
+
+
+@pytest.mark.spec("ORC-D1")
+@given(st.one_of(conv_calls(), dense_calls()))
+def test_a_call_survives_being_written_and_read(call: Call) -> None:
+    read = notation.read(notation.write(call))
+    assert (dict(read.shapes), dict(read.options), read.scale) == (dict(call.shapes), dict(call.options), call.scale)
+
+
+@pytest.mark.spec("ORC-D1")
+@given(conv_calls(), dtypes, seeds)
+def test_the_numbers_follow_from_the_fields(call: Call, dtype: str, seed: int) -> None:
+    for tier in ("exact", "rounding"):
+        one, other = (Case("conv_forward", call, tier, dtype, seed) for _ in range(2))
+        for a, b in zip(one.arguments.values(), other.arguments.values()):
+            assert np.array_equal(a, b)
+            assert a.dtype == np.dtype(dtype)
+    assert any(
+        not np.array_equal(a, b)
+        for a, b in zip(
+            one.arguments.values(), Case("conv_forward", call, "rounding", dtype, seed + 1).arguments.values()
+        )
+    )
+
+
+@pytest.mark.spec("RND-D3", "RND-D2")
+@settings(max_examples=60)
+@given(conv_calls(), dtypes, seeds)
+def test_every_partial_sum_of_the_exact_tier_is_exact(call: Call, dtype: str, seed: int) -> None:
+    for function, asked in (("conv_forward", call), ("conv_backward", call.without_bias())):
+        case = Case(function, asked, "exact", dtype, seed)
+        limit = 2 ** {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}[dtype]
+        for magnitude in bounds.magnitudes(case, {n: a.astype(float) for n, a in case.arguments.items()}).values():
+            assert (magnitude <= limit).all()
+        assert all((a.astype(float) % 1 == 0).all() for a in case.arguments.values())
+        assert all((e.bound == 0).all() for e in case.expected.values())
+
+
+@pytest.mark.spec("RND-D3")
+def test_large_sums_become_sparse_rather_than_inexact() -> None:
+    call = notation.read("x=1x64x9x9 w=2x64x3x3")
+    case = Case("conv_forward", call, "exact", "bfloat16")
+    magnitude = bounds.magnitudes(case, {n: a.astype(float) for n, a in case.arguments.items()})["z"]
+    assert magnitude.max() <= 256
+    assert (case.arguments["x"] != 0).any()
+    assert (magnitude > 0).any()
+
+
+@pytest.mark.spec("ORC-D2")
+@pytest.mark.parametrize("function", LAYERS)
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_no_answer_is_zero_or_constant(function: str, rank: int) -> None:
+    """A case whose right answer is all zeros, or all the same, would let nearly anything pass."""
+    for seed in range(3):
+        for case in cases(function, rank=rank, seed=seed):
+            for output, (value, _) in case.expected.items():
+                assert value.size < 8 or np.unique(value).size > 1, f"{case}: {output}"
+
+
+@pytest.mark.spec("ORC-D2")
+def test_all_forms_of_all_options_are_asked() -> None:
+    for seed in range(3):
+        features = set().union(*(c.call.features for c in cases("conv_forward", seed=seed)))
+        assert features == {
+            "b", "no b", "stride", "stride per axis", "dilation", "dilation per axis", "groups", "padding",
+            "padding per axis", "padding per side", 'padding="same"', 'padding="valid"',
+        }  # fmt: skip

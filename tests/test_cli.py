@@ -1,0 +1,126 @@
+"""The command: exit status, options, and what it says about targets that cannot be used."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reference_cnn.cli import main
+
+RIGHT = "import reference_cnn\ndense_forward = reference_cnn.dense_forward\n"
+WRONG = "def dense_forward(x, w, b=None):\n    return x @ w * 2\n"
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.spec("ORC-D5")
+def test_exit_status(tmp_path: Path) -> None:
+    (tmp_path / "right.py").write_text(RIGHT)
+    (tmp_path / "wrong.py").write_text(WRONG)
+    assert main(["check", "right.py"]) == 0
+    assert main(["check", "wrong.py"]) == 1
+    assert main(["check", "wrong.py", "--exit-zero"]) == 0
+    assert main(["check", str(tmp_path / "wrong.py"), "--only", "sigmoid"]) == 2
+
+
+@pytest.mark.spec("ORC-D5")
+@pytest.mark.parametrize(
+    ("target", "content", "message"),
+    [
+        ("absent.py", None, "absent.py does not exist or is not a file; give the path of a Python file"),
+        (".", None, "give a path that ends with .py"),
+        ("a/b.txt", "", "a/b.txt is not a Python file; give a path that ends with .py"),
+        ("broken.py", "def f(:\n", "broken.py does not import (SyntaxError"),
+        (
+            "raising.py",
+            "1 / 0\n",
+            "raising.py does not import (ZeroDivisionError: division by zero); correct the file first",
+        ),
+        ("leaving.py", "import sys\nsys.exit(0)\n", "leaving.py does not import (SystemExit"),
+        ("empty.py", "", "empty.py offers none of the functions conv_forward"),
+        ("no.such.module", None, "no.such.module does not import (ModuleNotFoundError"),
+        ("", None, "give a path that ends with .py, a module that imports, or one of reference"),
+    ],
+)
+def test_a_target_that_cannot_be_used(
+    target: str, content: str | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / target).parent.mkdir(exist_ok=True)
+        (tmp_path / target).write_text(content)
+    assert main(["check", target]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+
+
+@pytest.mark.spec("ORC-D5")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["check"],
+        ["check", "loops", "--dtype", "int8"],
+        ["check", "loops", "--only", "relu"],
+        ["check", "loops", "--seed", "x"],
+    ],
+)
+def test_unusable_options(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "usage: reference-cnn" in capsys.readouterr().err
+
+
+@pytest.mark.spec("ORC-D1", "ORC-D5")
+def test_unusable_values_are_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--seed", "-1"], ["--rank", "0"], ["--case", "x=1"], ["--json", "no/such/folder/f.json"]):
+        assert main(["check", "reference", "--only", "dense_forward", *arguments]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.spec("ORC-D7")
+def test_json(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(WRONG)
+    assert main(["check", "wrong.py", "--json", "report.json", "--dtype", "float32", "--seed", "5"]) == 1
+    plain = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert (plain["version"], plain["passed"], plain["dtype"], plain["seed"]) == (1, False, "float32", 5)
+    assert plain["results"]["dense_forward"]["failure"]["pattern"] == "its one entry is wrong"
+    assert plain["results"]["sigmoid"]["verdict"] == "missing"
+
+
+@pytest.mark.spec("ORC-D1", "ORC-D6")
+def test_the_line_that_asks_again_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "wrong.py").write_text(WRONG)
+    main(["check", "wrong.py", "--seed", "3"])
+    first = capsys.readouterr().out
+    line = next(line for line in first.splitlines() if "again:" in line)
+    command = line.split("again: reference-cnn ")[1]
+    assert command == 'check wrong.py --only dense_forward --case "x=1x1 w=1x1" --seed 3'
+    assert main(["check", "wrong.py", "--only", "dense_forward", "--case", "x=1x1 w=1x1", "--seed", "3"]) == 1
+    again = capsys.readouterr().out
+    assert [x for x in first.splitlines() if "z[0, 0] is" in x] == [x for x in again.splitlines() if "z[0, 0] is" in x]
+
+
+@pytest.mark.spec("ORC-D4")
+def test_neighbours_of_a_file_can_be_imported(tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "neighbour_of_target.py").write_text(RIGHT)
+    (tmp_path / "code" / "mine.py").write_text("from neighbour_of_target import dense_forward\n")
+    assert main(["check", "code/mine.py"]) == 0
+
+
+@pytest.mark.spec("ORC-D5")
+def test_it_runs_as_a_module_without_colour_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-m", "reference_cnn", "check", "article"]
+    run = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert run.returncode == 1
+    assert run.stderr == ""
+    assert "\x1b" not in run.stdout
+    assert max(len(line) for line in run.stdout.splitlines() if "again:" not in line) <= 80
+    assert list(tmp_path.iterdir()) == []

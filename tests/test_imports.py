@@ -1,0 +1,76 @@
+"""The way through the house: imports flow downwards only, and the layers need NumPy alone."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "reference_cnn"
+
+# From the bottom to the top; a module imports nothing from its own row or from above it.
+ROWS = [
+    ["_validate"],
+    ["_windows", "_pattern", "_differences", "_gradients"],
+    ["activation", "conv", "dense", "pooling", "gradcheck", "explain"],
+    ["loss"],
+    [""],  # the package itself: the public names
+    ["datasets", "article", "digits"],
+    ["oracle.layers"],
+    ["oracle.shapes", "oracle.bounds", "oracle.targets", "oracle.targets.ask"],
+    ["oracle.notation", "oracle.judge", *(f"oracle.targets.{t}" for t in ("loops", "article", "scipy", "onnx"))],
+    ["oracle.report"],
+    ["oracle.cases"],
+    ["oracle.shrink"],
+    ["oracle.run"],
+    ["oracle"],
+    ["training"],
+    ["cli"],
+    ["__main__"],
+]
+LEVEL = {f"reference_cnn.{name}".rstrip("."): level for level, row in enumerate(ROWS) for name in row}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Modules of this package that a file imports when it runs (not those for the type checker)."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            submodules = {f"{node.module}.{a.name}" for a in node.names} & set(LEVEL)
+            found |= submodules or {node.module or ""}
+    return {m for m in found if m.partition(".")[0] == "reference_cnn"}
+
+
+def test_imports_flow_downwards() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        assert name in LEVEL, f"{name} has no place in the house: give it one in {__file__}"
+        for imported in imports_of(path):
+            assert LEVEL[imported] < LEVEL[name], f"{name} imports {imported}, which is not below it"
+
+
+def test_no_import_hides_in_a_function() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
+            assert not any(isinstance(n, ast.Import | ast.ImportFrom) for n in ast.walk(function)), path
+
+
+def test_importing_the_package_loads_numpy_and_nothing_else() -> None:
+    program = (
+        "import sys, numpy; before = set(sys.modules); import reference_cnn; "
+        "print(*sorted({m.partition('.')[0] for m in set(sys.modules) - before} - set(sys.stdlib_module_names)))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
+    assert set(run.stdout.split()) - {"numpy"} == {"reference_cnn"}
+
+
+@pytest.mark.parametrize("module", ["scipy", "onnx", "keras", "torch", "jax"])
+def test_the_oracle_needs_no_framework(module: str) -> None:
+    program = f"import sys; import reference_cnn.cli; print('{module}' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
+    assert run.stdout == "False\n"

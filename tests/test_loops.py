@@ -1,0 +1,90 @@
+"""Rung 2: the layers equal the formulas written as explicit loops, exactly, on integers."""
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import arrays_of, conv_calls, dense_calls, integers, pool_calls, seeds
+
+import reference_cnn as reference
+from reference_cnn.oracle.shapes import Call
+from reference_cnn.oracle.targets import loops
+
+
+@pytest.mark.spec("CONV-F1", "CONV-D2", "WIN-D1", "WIN-D2", "WIN-D3")
+@given(conv_calls(), seeds)
+def test_conv_forward(call: Call, seed: int) -> None:
+    arrays = arrays_of(call, seed)
+    options = dict(call.options)
+    assert (reference.conv_forward(*arrays, **options) == loops.conv_forward(*arrays, **options)).all()
+
+
+@pytest.mark.spec("CONV-B1", "CONV-B2", "CONV-B3")
+@given(conv_calls(), seeds)
+def test_conv_backward(call: Call, seed: int) -> None:
+    x, w = arrays_of(call, seed)[:2]
+    options = dict(call.options)
+    dz = integers(np.random.default_rng(seed + 1), reference.conv_forward(x, w, **options).shape)
+    ours = reference.conv_backward(dz, x, w, **options)
+    for ours_, theirs in zip(ours, loops.conv_backward(dz, x, w, **options)):
+        assert ours_.shape == theirs.shape
+        assert (ours_ == theirs).all()
+
+
+@pytest.mark.spec("DENSE-F1", "DENSE-B1", "DENSE-B2", "DENSE-B3")
+@settings(max_examples=50)
+@given(dense_calls(), seeds)
+def test_dense(call: Call, seed: int) -> None:
+    arrays = arrays_of(call, seed)
+    z = reference.dense_forward(*arrays)
+    assert (z == loops.dense_forward(*arrays)).all()
+    dz = integers(np.random.default_rng(seed + 1), z.shape)
+    for ours, theirs in zip(reference.dense_backward(dz, *arrays[:2]), loops.dense_backward(dz, *arrays[:2])):
+        assert (ours == theirs).all()
+
+
+@pytest.mark.spec("CONV-F1", "CONV-B1", "CONV-B2")
+def test_large_images_are_split_into_blocks_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, w = arrays_of(Call((("x", (3, 4, 9, 7)), ("w", (6, 2, 3, 2)))), 0)
+    options: dict[str, Any] = {"stride": (2, 1), "padding": ((1, 2), (0, 1)), "dilation": (1, 2), "groups": 2}
+    whole = reference.conv_forward(x, w, **options)
+    gradients = reference.conv_backward(whole, x, w, **options)
+    for elements in (1, 100, 1000):  # one row at a time, a few rows, a few images
+        monkeypatch.setattr("reference_cnn._windows.BLOCK_ELEMENTS", elements)
+        assert (reference.conv_forward(x, w, **options) == whole).all()
+        for a, b in zip(reference.conv_backward(whole, x, w, **options), gradients):
+            assert (a == b).all()
+
+
+Pooling = tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]
+
+
+@pytest.mark.spec("POOL-D1", "POOL-F1", "POOL-B1")
+@given(pool_calls(), seeds)
+def test_max_pool(call: Pooling, seed: int) -> None:
+    size, window, options = call
+    rng = np.random.default_rng(seed)
+    x = integers(rng, size)  # few numbers, so there are ties, and the first of them counts
+    y = reference.max_pool_forward(x, window, **options)
+    assert np.array_equal(y, loops.max_pool_forward(x, window, **options))
+    dy = integers(rng, y.shape)
+    dx = reference.max_pool_backward(dy, x, window, **options)
+    assert np.array_equal(dx, loops.max_pool_backward(dy, x, window, **options))
+
+
+@pytest.mark.spec("POOL-D1", "POOL-F2", "POOL-B2")
+@given(pool_calls(dilated=False), st.booleans(), seeds)
+def test_avg_pool(call: Pooling, include_padding: bool, seed: int) -> None:
+    size, window, options = call
+    rng = np.random.default_rng(seed)
+    x = np.vectorize(Fraction, otypes=[object])(integers(rng, size))
+    y = reference.avg_pool_forward(x, window, include_padding=include_padding, **options)
+    assert np.array_equal(y, loops.avg_pool_forward(x, window, include_padding=include_padding, **options))
+    dy = np.vectorize(Fraction, otypes=[object])(integers(rng, y.shape))
+    dx = reference.avg_pool_backward(dy, x, window, include_padding=include_padding, **options)
+    assert np.array_equal(dx, loops.avg_pool_backward(dy, x, window, include_padding=include_padding, **options))
+    # ⟨dy, P·x⟩ = ⟨Pᵀ·dy, x⟩
+    assert (dy * y).sum() == (dx * x).sum()

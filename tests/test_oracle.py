@@ -1,0 +1,532 @@
+"""The verdicts: what is right passes, what is wrong fails, and what is not offered is said."""
+
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+from strategies import Array
+
+import reference_cnn.dense
+from reference_cnn import conv_backward, conv_forward, dense_backward, dense_forward, sigmoid, sigmoid_prime
+from reference_cnn._windows import Windows
+from reference_cnn.oracle import TargetError, cases, check
+from reference_cnn.oracle.layers import LAYERS
+
+Functions = dict[str, Callable[..., Any]]
+
+
+@pytest.mark.spec("ORC-D2", "ORC-D5", "RND-N1", "RND-N2", "RND-D3")
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("target", ["reference", "loops"])
+def test_right_implementations_pass(target: str, dtype: str) -> None:
+    for seed in range(3):
+        report = check(target, dtype=dtype, seed=seed)
+        assert report.passed, f"\n{report}"
+        assert {r.verdict for r in report.results.values()} == {"pass"}
+        assert all(0 < r.worst <= 1 and not r.not_offered for r in report.results.values())
+
+
+@pytest.mark.spec("ORC-D2")
+@pytest.mark.parametrize("rank", [1, 3])
+def test_other_ranks(rank: int) -> None:
+    report = check("reference", rank=rank, functions=["conv_forward", "conv_backward"])
+    assert report.passed, f"\n{report}"
+    assert not check(FLIPPED, rank=rank).passed
+
+
+@pytest.mark.spec("ORC-D3")
+def test_scipy_passes_what_it_offers() -> None:
+    report = check("scipy")
+    assert report.passed, f"\n{report}"
+    assert [n for n, r in report.results.items() if r.verdict == "pass"] == ["conv_forward", "conv_backward", "sigmoid"]
+    halves = check("scipy", dtype="float16")  # correlate2d has no halves, and the target says so
+    assert halves.results["conv_forward"].verdict == "missing"
+
+
+@pytest.mark.spec("ORC-D3", "ORC-D4", "ORC-D5")
+def test_the_article_fails_where_it_is_wrong_and_passes_where_it_is_right() -> None:
+    for seed in range(5):
+        results = check("article", seed=seed).results
+        assert {n: r.verdict for n, r in results.items()} == {
+            "conv_forward": "pass",
+            "conv_backward": "fail",
+            "dense_forward": "fail",
+            "dense_backward": "pass",
+            "sigmoid": "pass",
+            "sigmoid_prime": "fail",
+        }
+        assert results["conv_forward"].not_offered == ("b", "dilation", "groups", "padding", "stride")
+        assert results["conv_backward"].not_offered == ("dx", "db", "dilation", "groups", "padding", "stride")
+        assert results["dense_backward"].not_offered == ("db",)
+
+
+def pads_before(x: Array, w: Array, b: Any = None, *, padding: Any = 0, **options: Any) -> Array:
+    if padding == "same":
+        pads = Windows.of(
+            "test", x.shape[2:], w.shape[2:], options.get("stride", 1), padding, options.get("dilation", 1)
+        ).pads
+        padding = tuple(p[::-1] for p in pads)
+    return conv_forward(x, w, b, padding=padding, **options)
+
+
+def one_tap_short(dz: Array, x: Array, w: Array, **options: Any) -> Any:
+    g = conv_backward(dz, x, w, **options)
+    return g._replace(dx=np.concatenate([g.dx[..., :-1], 0 * g.dx[..., -1:]], axis=-1))
+
+
+def odd_widths_only(x: Array, w: Array, b: Any = None, **options: Any) -> Array:
+    z = conv_forward(x, w, b, **options)
+    return z if x.shape[-1] % 2 else z[..., ::-1]
+
+
+def third_image_wrong(x: Array, w: Array, b: Any = None, **options: Any) -> Array:
+    z = conv_forward(x, w, b, **options)
+    z[2:] = z[1:2]
+    return z
+
+
+def in_float32(x: Array, w: Array, b: Any = None, **options: Any) -> Array:
+    return conv_forward(x.astype(np.float32), w.astype(np.float32), b, **options).astype(x.dtype)
+
+
+def interleaved_groups(x: Array, w: Array, b: Any = None, *, groups: int = 1, **options: Any) -> Array:
+    order = np.arange(len(w)).reshape(-1, groups).T.ravel()
+    return conv_forward(x, w[order], None if b is None else b[order], groups=groups, **options)[:, np.argsort(order)]
+
+
+def averaged(gradients: Any, count: int) -> list[Array]:
+    dx, dw, db = gradients
+    return [dx, dw / count, db / count]
+
+
+FLIPPED: Functions = {
+    "conv_forward": lambda x, w, *b, **o: conv_forward(x, np.flip(w, tuple(range(2, w.ndim))), *b, **o),
+    "conv_backward": lambda dz, x, w, **o: conv_backward(dz, x, np.flip(w, tuple(range(2, w.ndim))), **o),
+}
+
+WRONG: dict[str, Functions] = {
+    "flipped-kernel": FLIPPED,
+    "zeros": {
+        "conv_forward": lambda *a, **o: 0 * conv_forward(*a, **o),
+        "dense_forward": lambda *a: 0 * dense_forward(*a),
+        "sigmoid": lambda z: 0 * z,
+        "sigmoid_prime": lambda z: 0 * z,
+    },
+    "pad-side": {"conv_forward": pads_before},
+    "ignored-dilation": {"conv_forward": lambda *a, dilation=1, **o: conv_forward(*a, **o)},
+    "stride-axis": {
+        "conv_forward": lambda *a, stride=1, **o: conv_forward(
+            *a, stride=stride[::-1] if isinstance(stride, tuple) else stride, **o
+        )
+    },
+    "odd widths only": {"conv_forward": odd_widths_only},
+    "third image": {"conv_forward": third_image_wrong},
+    "narrower arithmetic": {"conv_forward": in_float32},
+    "interleaved-groups": {"conv_forward": interleaved_groups},
+    "missing-bias": {
+        "conv_forward": lambda x, w, b=None, **o: conv_forward(x, w, **o),
+        "dense_forward": lambda x, w, b=None: dense_forward(x, w),
+    },
+    "integer-output": {"conv_forward": lambda *a, **o: conv_forward(*a, **o).astype(int)},
+    "mean-over-batch": {
+        "conv_backward": lambda dz, x, w, **o: averaged(conv_backward(dz, x, w, **o), len(x)),
+        "dense_backward": lambda dz, x, w: averaged(dense_backward(dz, x, w), len(x)),
+    },
+    "short-loop": {"conv_backward": one_tap_short},
+    "db-one-image": {
+        "conv_backward": lambda dz, x, w, **o: conv_backward(dz, x, w, **o)._replace(db=dz[0].sum(axis=(1, 2)))
+    },
+    "negated": {"conv_backward": lambda *a, **o: [-g for g in conv_backward(*a, **o)]},
+    "dense-untransposed": {
+        "dense_backward": lambda dz, x, w: dense_backward(dz, x, w)._replace(
+            dx=dz @ w if w.shape[0] == w.shape[1] else dense_backward(dz, x, w).dx
+        )
+    },
+    "prime-of-input": {"sigmoid_prime": lambda z: z * (1 - z)},
+    "prime-twice": {"sigmoid_prime": lambda z: sigmoid_prime(sigmoid(z))},
+    "tanh below 0": {"sigmoid": lambda z: (1 + np.tanh(z / 2)) / 2},
+    "a wrong shape": {
+        "conv_forward": lambda *a, **o: conv_forward(*a, **o)[:, :, None],
+        "sigmoid": lambda z: sigmoid(z).ravel(),
+    },
+    "NaN": {"dense_forward": lambda *a: dense_forward(*a) + np.nan},
+    "complex": {"dense_forward": lambda *a: dense_forward(*a) + 0j},
+}
+
+
+@pytest.mark.spec("ORC-D2", "ORC-D4", "ORC-D6")
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_implementations_fail(name: str) -> None:
+    for seed in range(4):
+        report = check(WRONG[name], seed=seed)
+        assert not report.passed
+        for function in WRONG[name]:
+            result = report.results[function]
+            assert result.verdict == "fail", f"{function} passed with seed {seed}\n{report}"
+            assert result.failure is not None
+            assert result.failure.case.size <= 40  # small enough to do by hand
+
+
+@pytest.mark.spec("ORC-D4", "RND-N1")
+def test_correct_implementations_organised_otherwise_pass() -> None:
+    def by_einsum(x: Array, w: Array, b: Any = None, *, stride: int = 1, padding: int = 0) -> Array:
+        x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+        windows = sliding_window_view(x, w.shape[2:], (2, 3))[:, :, ::stride, ::stride]
+        z = np.einsum("nchwij,fcij->nfhw", windows, w, optimize=False)
+        return np.asfortranarray(z if b is None else z + b[:, None, None])
+
+    def backwards_sum(x: Array, w: Array, b: Any = None) -> Array:
+        z = np.zeros((len(x), w.shape[1]), x.dtype)
+        for i in reversed(range(len(w))):
+            z += x[:, i, None] * w[i]
+        return z if b is None else b + z
+
+    others: Functions = {
+        "conv_forward": by_einsum,
+        "conv_backward": lambda dz, x, w, **o: SimpleNamespace(**conv_backward(dz, x, w, **o)._asdict()),
+        "dense_forward": backwards_sum,
+        "dense_backward": lambda dz, x, w: {"dw": (x.T @ dz).astype(np.longdouble)},
+        "sigmoid": lambda z: np.exp(-np.logaddexp(0, -z)),
+        "sigmoid_prime": lambda z: sigmoid(z) * (1 - sigmoid(z)),
+    }
+    for dtype in ("float64", "float32"):
+        for seed in range(5):
+            report = check(others, dtype=dtype, seed=seed)
+            assert report.passed, f"\n{report}"
+    assert set(report.results["conv_forward"].not_offered) == {
+        *("dilation", "groups", "stride per axis", "padding per axis", "padding per side"),
+        *('padding="same"', 'padding="valid"'),
+    }
+    assert report.results["dense_backward"].not_offered == ("dx", "db")
+
+
+@pytest.mark.spec("ORC-D3")
+def test_refusing_a_feature_is_no_failure_but_refusing_some_calls_with_it_is() -> None:
+    def no_groups(*a: Any, groups: int = 1, **o: Any) -> Array:
+        if groups > 1:
+            raise ValueError("one group only")
+        return conv_forward(*a, **o)
+
+    def some_groups(*a: Any, groups: int = 1, **o: Any) -> Array:
+        if groups > 2:
+            raise ValueError("two groups at most")
+        return conv_forward(*a, groups=groups, **o)
+
+    def unfinished(*a: Any, padding: Any = 0, stride: Any = 1, **o: Any) -> Array:
+        if padding == "same" and stride != 1:
+            raise NotImplementedError
+        return conv_forward(*a, padding=padding, stride=stride, **o)
+
+    def broken(*a: Any, **o: Any) -> Array:
+        raise RuntimeError("out of order")
+
+    assert check({"conv_forward": no_groups}).results["conv_forward"].not_offered == ("groups",)
+    some = check({"conv_forward": some_groups}).results["conv_forward"]
+    assert some.failure is not None
+    assert some.failure.message == "it raises ValueError: two groups at most"
+    report = check({"conv_forward": unfinished})
+    assert report.passed
+    assert 'padding="same" with stride' in report.results["conv_forward"].not_offered
+    never = check({"conv_forward": broken})
+    assert (never.passed, never.results["conv_forward"].verdict) == (False, "error")
+
+
+@pytest.mark.spec("ORC-D3", "ORC-D5")
+def test_a_function_that_is_not_implemented_is_missing() -> None:
+    def later(*a: Any) -> Any:
+        raise NotImplementedError
+
+    report = check({"sigmoid": later, "dense_forward": dense_forward})
+    assert report.passed
+    assert report.results["sigmoid"].verdict == "missing"
+    assert not check({"sigmoid": later}).passed  # nothing was judged
+
+
+@pytest.mark.spec("ORC-D4")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        "text",
+        (1, 2),
+        {"dx": None},
+        [],
+        object(),
+        np.array(["a"]),
+        [[1, 2], [3]],
+        np.zeros((0, 2)),
+        np.zeros((300, 300)),
+    ],
+)
+def test_whatever_comes_back_is_a_finding(answer: Any) -> None:
+    for function in ("dense_forward", "dense_backward"):
+        report = check({function: lambda *a: answer})
+        assert report.results[function].verdict == "fail"
+        assert f"{function}: wrong in" in str(report)
+        assert json.loads(report.to_json())["results"][function]["failure"]["message"]
+
+
+@pytest.mark.spec("ORC-D4")
+@pytest.mark.parametrize("error", [SystemExit(0), RecursionError(), KeyError("k"), MemoryError()])
+def test_whatever_is_raised_is_a_finding(error: BaseException) -> None:
+    def raises(*a: Any) -> Any:
+        raise error
+
+    failure = check({"sigmoid": raises}).results["sigmoid"].failure
+    assert failure is not None
+    assert type(error).__name__ in failure.message
+
+
+@pytest.mark.spec("ORC-D4")
+def test_a_target_cannot_change_the_question() -> None:
+    def careless(x: Array, w: Array, b: Any = None) -> Array:
+        z = dense_forward(x, w, b)
+        x[:], w[:] = 0, 0
+        return z
+
+    assert check({"dense_forward": careless}).passed
+
+
+@pytest.mark.spec("ORC-D1")
+def test_a_failure_can_be_asked_again() -> None:
+    for dtype in ("float64", "float16"):
+        report = check(FLIPPED, functions=["conv_forward"], dtype=dtype, seed=7)
+        failure = report.results["conv_forward"].failure
+        assert failure is not None
+        again = check(FLIPPED, functions=["conv_forward"], dtype=dtype, seed=7, case=failure.case.text)
+        same = again.results["conv_forward"].failure
+        assert same is not None
+        assert (same.message, same.got, same.expected, same.case) == (
+            failure.message,
+            failure.got,
+            failure.expected,
+            failure.case,
+        )
+        assert f"case='{failure.case.text}'" in failure.reproduce
+
+
+@pytest.mark.spec("ORC-D6", "ORC-D7")
+def test_the_report_in_words_and_as_json() -> None:
+    report = check("article", functions=["conv_backward", "sigmoid"])
+    text = str(report)
+    assert "conv_backward: wrong in" in text
+    assert "*" in text
+    assert "your dw" in text
+    assert "again: reference-cnn check article --only conv_backward --case" in text
+    plain = json.loads(report.to_json())
+    assert (plain["version"], plain["passed"], plain["dtype"], plain["seed"]) == (1, False, "float64", 0)
+    result = plain["results"]["conv_backward"]
+    assert set(result) == {"verdict", "cases", "failed", "worst", "not_offered", "failure"}
+    assert (result["verdict"], result["worst"], result["failure"]["clause"]) == ("fail", "Infinity", "CONV-B2")
+    assert result["failure"]["got"] != result["failure"]["expected"]
+    assert plain["results"]["sigmoid"]["failure"] is None
+    with pytest.raises(AssertionError, match="conv_backward: wrong in"):
+        report.raise_for_failures()
+    check("reference", functions=["sigmoid"]).raise_for_failures()
+
+
+@pytest.mark.spec("ORC-D1")
+def test_cases_serve_any_test_runner() -> None:
+    for function, layer in LAYERS.items():
+        for case in cases(function, dtype="float32", seed=3):
+            case.check(layer.reference)
+    with pytest.raises(AssertionError, match=r"z is wrong.*\[CONV-F1\]"):
+        cases("conv_forward")[0].check(FLIPPED["conv_forward"])
+
+
+@pytest.mark.spec("ORC-D5")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"functions": ["conv"]}, "function must be one of conv_forward"),
+        ({"dtype": "float8"}, "dtype must be one of float64"),
+        ({"rank": 0}, "rank must be at least 1, is 0"),
+        ({"accumulate": "int8"}, "accumulate must be one of float64"),
+        ({"seed": -1}, "seed must be at least 0, is -1"),
+        ({"case": "x=3y4"}, "cannot read 'x=3y4'"),
+        ({"case": "x=1x1x3x3 w=1x1x2x2 colour=2"}, "unknown name 'colour'"),
+        ({"case": "x=1x1x3x3 w=1x1x4x4", "functions": ["conv_forward"]}, r"the window spans .* \[WIN-C4\]"),
+        ({"case": "x=1x1x3x3", "functions": ["conv_forward"]}, "fits none of conv_forward; a convolution has x and w"),
+        ({"case": "z=3", "functions": ["conv_forward"]}, "case 'z=3' fits none of conv_forward"),
+    ],
+)
+def test_unusable_arguments(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check("reference", **arguments)
+
+
+@pytest.mark.spec("ORC-D5")
+def test_a_target_without_functions_is_refused() -> None:
+    with pytest.raises(TargetError, match="dict offers none of the functions conv_forward"):
+        check({"conv": conv_forward})
+    with pytest.raises(TargetError, match="scipy offers none of dense_forward"):
+        check("scipy", functions=["dense_forward"])
+
+
+def insisting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A convolution with a bias that has to be given, an int stride and an int padding."""
+
+    def conv(x: Array, w: Array, b: Array, stride: int = 1, padding: int = 0) -> Any:
+        if not isinstance(stride, int) or not isinstance(padding, int):
+            raise TypeError("int only")
+        return function(x, w, b, stride=stride, padding=padding)
+
+    return conv
+
+
+def conditional(condition: Callable[..., bool], keywords: tuple[str, ...]) -> Callable[..., Any]:
+    """A convolution that is wrong under a condition, and offers these keywords as ints only."""
+
+    def conv(x: Array, w: Array, b: Any = None, **options: Any) -> Array:
+        if not all(isinstance(v, int) for v in options.values()):
+            raise TypeError("int only")
+        z = conv_forward(x, w, b, **options)
+        return 2 * z if condition(x, w, b, z, **options) else z
+
+    parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in ("x", "w")]
+    parameters.append(inspect.Parameter("b", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None))
+    parameters += [inspect.Parameter(k, inspect.Parameter.KEYWORD_ONLY, default=1) for k in keywords]
+    conv.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect reads it
+    return conv
+
+
+# Wrong under a condition only: what few keywords leave room for.
+CONDITIONAL: dict[str, Callable[..., Any]] = {
+    "a bias and a stride": conditional(lambda x, w, b, z, stride=1: b is not None and stride > 1, ("stride",)),
+    "a bias and groups": conditional(lambda x, w, b, z, groups=1: b is not None and groups > 1, ("groups",)),
+    "groups and a stride": conditional(
+        lambda x, w, b, z, groups=1, stride=1: groups > 1 and stride > 1, ("groups", "stride")
+    ),
+    "dilation and a stride": conditional(
+        lambda x, w, b, z, dilation=1, stride=1, padding=0: dilation > 1 and stride > 1,
+        ("stride", "padding", "dilation"),
+    ),
+    "dilation and padding": conditional(
+        lambda x, w, b, z, dilation=1, stride=1, padding=0: dilation > 1 and padding > 0,
+        ("stride", "padding", "dilation"),
+    ),
+    "channels like rows and columns": conditional(lambda x, w, b, z: x.shape[1] == x.shape[2] == x.shape[3], ()),
+    "a bias, and filters like columns": conditional(lambda x, w, b, z: b is not None and z.shape[1] == z.shape[3], ()),
+    "a 1×1 kernel": conditional(lambda x, w, b, z: w.shape[2:] == (1, 1), ()),
+    "a 3×3 kernel": conditional(lambda x, w, b, z: w.shape[2:] == (3, 3), ()),
+    "a square kernel": conditional(lambda x, w, b, z: w.shape[2] == w.shape[3] > 1, ()),
+}
+
+
+@pytest.mark.spec("ORC-D2", "ORC-D3")
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_few_keywords_are_no_refuge(name: str) -> None:
+    for seed in range(5):
+        report = check({"conv_forward": CONDITIONAL[name]}, seed=seed)
+        assert report.results["conv_forward"].verdict == "fail", f"seed {seed}\n{report}"
+
+
+# Wrong only where more is asked than a tile of eight, or numbers are tiny.
+LARGE: dict[str, Functions] = {
+    "many neurons": {"dense_forward": lambda x, w, *b: dense_forward(x, w, *b) * (1 + (w.shape[1] > 8))},
+    "many examples": {"dense_forward": lambda x, w, *b: dense_forward(x, w, *b) * (1 + (len(x) > 8))},
+    "many examples backward": {"dense_backward": lambda dz, x, w: averaged(dense_backward(dz, x, w), 1 + (len(x) > 8))},
+    "many images": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (len(x) > 8))},
+    "many filters": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (len(w) > 16))},
+    "many channels": {"conv_backward": lambda dz, x, w: averaged(conv_backward(dz, x, w), 1 + (w.shape[1] > 8))},
+    "a large image": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (x.shape[-1] > 16))},
+    "a large kernel": {"conv_backward": lambda dz, x, w: averaged(conv_backward(dz, x, w), 1 + (w.shape[-1] > 8))},
+    "tiny negative numbers": {"sigmoid": lambda z: np.where((z < 0) & (z > -1e-3), 0.5, sigmoid(z))},
+}
+
+
+@pytest.mark.spec("ORC-D2")
+@pytest.mark.parametrize("name", LARGE)
+def test_sizes_beyond_a_tile_and_tiny_numbers_are_asked(name: str) -> None:
+    for seed in range(3):
+        assert not check(LARGE[name], seed=seed).passed
+
+
+@pytest.mark.spec("ORC-D3")
+def test_a_bias_that_has_to_be_given_hides_nothing() -> None:
+    right = check({"conv_forward": insisting(conv_forward)})
+    assert right.passed, f"\n{right}"
+    assert set(right.results["conv_forward"].not_offered) == {
+        *("no b", "dilation", "groups", "stride per axis", "padding per axis", "padding per side"),
+        *('padding="same"', 'padding="valid"'),
+    }
+    assert right.results["conv_forward"].cases > 80
+    ignoring = insisting(lambda x, w, b, stride, padding: conv_forward(x, w, b, padding=padding))
+    assert not check({"conv_forward": ignoring}).passed
+
+
+@pytest.mark.spec("ORC-D2", "WIN-D3")
+def test_same_as_for_stride_1_is_found() -> None:
+    def same(x: Array, w: Array, b: Any = None, *, stride: int = 1, padding: Any = 0) -> Array:
+        if not isinstance(stride, int) or not isinstance(padding, int | str):
+            raise TypeError
+        if padding == "same":
+            padding = tuple(((k - 1) // 2, k - 1 - (k - 1) // 2) for k in w.shape[2:])
+        return conv_forward(x, w, b, stride=stride, padding=padding)
+
+    for seed in range(5):
+        assert not check({"conv_forward": same}, seed=seed).passed
+
+
+@pytest.mark.spec("ORC-D4", "ORC-D6")
+def test_a_target_with_a_memory_is_a_finding() -> None:
+    class Every7th:
+        calls = 0
+
+        def sigmoid(self, z: Array) -> Array:
+            self.calls += 1
+            return sigmoid(z) + (self.calls % 7 == 0)
+
+    report = check(Every7th())
+    assert report.results["sigmoid"].verdict == "fail"
+    assert "sigmoid: wrong in" in str(report)
+
+
+@pytest.mark.spec("ORC-D4")
+def test_a_gradient_is_offered_always_or_never() -> None:
+    def sometimes(dz: Array, x: Array, w: Array, **options: Any) -> Any:
+        g = conv_backward(dz, x, w, **options)
+        return g._replace(dw=None) if options else g  # type: ignore[arg-type]  # what is tested
+
+    failure = check({"conv_backward": sometimes}).results["conv_backward"].failure
+    assert failure is not None
+    assert failure.message == "dw is None here, though not in every call"
+
+
+@pytest.mark.spec("ORC-D1", "ORC-D6")
+def test_a_case_that_is_given_is_shown_as_it_is() -> None:
+    for text in ("x=5x7 w=7x3 b=3", "b=3 w=7x3 x=5x7"):
+        failure = check("article", case=text).results["dense_forward"].failure
+        assert failure is not None
+        assert failure.case.text == "x=5x7 w=7x3 b=3"
+    lacking = check("article", case="x=1x1x5x5 w=1x1x2x2 stride=2", functions=["conv_forward"])
+    assert lacking.results["conv_forward"].not_offered == ("stride",)
+    with pytest.raises(ValueError, match="'x' twice"):
+        check("article", case="x=1x1 x=2x2 w=1x1")
+
+
+@pytest.mark.spec("ORC-D4", "ORC-D5")
+def test_targets_of_every_kind(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("from reference_cnn import dense_forward\n")
+    kinds: list[Any] = [
+        reference_cnn.dense,
+        "reference_cnn.dense",
+        file,
+        str(file),
+        SimpleNamespace(dense_forward=dense_forward),
+        {"dense_forward": dense_forward},
+    ]
+    for target in kinds:
+        report = check(target, functions=["dense_forward"])
+        assert report.passed, f"{target}\n{report}"
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("def dense_forward(x, w, b=None):\n    return x @ w + 1\n")
+    for target in (wrong, str(wrong), SimpleNamespace(dense_forward=lambda x, w, b=None: x @ w + 1)):
+        assert not check(target).passed
