@@ -1,8 +1,6 @@
 """The sessions: `nox` runs those that a contributor needs, `nox -l` lists all."""
 
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import nox
@@ -15,12 +13,13 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ("-c", "constraints.txt")
 
-# pyenv's shims run only the selected versions: select all that the sessions ask for.
-if shutil.which("pyenv") and "PYENV_VERSION" not in os.environ:
-    installed = subprocess.run(
-        ["pyenv", "versions", "--bare"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    os.environ["PYENV_VERSION"] = ":".join(v for p in PYTHONS for v in reversed(installed) if v.startswith(f"{p}."))
+# pyenv's Pythons may not be on the PATH, or there only as shims that refuse to run: look where it keeps them.
+PYENV = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+KEPT = [str(folder) for version in PYTHONS for folder in sorted(PYENV.glob(f"versions/{version}.*/bin"))]
+os.environ["PATH"] = os.pathsep.join([*KEPT, os.environ["PATH"]])
+
+# A Python that is missing is a session skipped, in CI too, and the summary lists it.
+nox.options.error_on_missing_interpreters = False
 
 # The whole of MNIST as Keras keeps it, which is not in the repository.
 MNIST = Path(os.environ.get("MNIST_NPZ", "../shared/data/mnist.npz"))
