@@ -7,7 +7,9 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from reference_cnn.oracle.shapes import Call, draw_conv, draw_dense
+from reference_cnn.oracle.call import Call
+from reference_cnn.oracle.shapes import draw_dense
+from reference_cnn.oracle.windowed import draw_conv
 
 Array = NDArray[Any]
 seeds = st.integers(0, 2**32 - 1)

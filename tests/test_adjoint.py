@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from strategies import Array, conv_calls, dense_calls, inner, seeds
 
 from reference_cnn import conv_backward, conv_forward, dense_backward, dense_forward
-from reference_cnn.oracle.shapes import Call
+from reference_cnn.oracle.call import Call
 
 
 def fractions(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -11,7 +11,7 @@ from strategies import Array, dense_calls, seeds
 
 from reference_cnn.oracle import Case, bounds, cases, check, notation
 from reference_cnn.oracle.bounds import Precision, gamma, unit
-from reference_cnn.oracle.shapes import Call
+from reference_cnn.oracle.call import Call
 
 
 def any_order(rng: np.random.Generator, dtype: Any) -> Any:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from strategies import conv_calls, dense_calls, seeds
 
 from reference_cnn.oracle import Case, bounds, cases, notation
+from reference_cnn.oracle.call import Call
 from reference_cnn.oracle.layers import LAYERS
-from reference_cnn.oracle.shapes import Call
 
 dtypes = st.sampled_from(["float64", "float32", "float16", "bfloat16"])
 

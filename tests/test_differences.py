@@ -19,7 +19,7 @@ from reference_cnn import (
     sigmoid,
     sigmoid_prime,
 )
-from reference_cnn.oracle.shapes import Call
+from reference_cnn.oracle.call import Call
 
 
 def assert_integer_differences(forward: Callable[..., Array], arrays: list[Array], dz: Array, gradients: Any) -> None:

@@ -18,8 +18,10 @@ ROWS = [
     [""],  # the package itself: the public names
     ["datasets", "article", "digits"],
     ["oracle.layers"],
-    ["oracle.shapes", "oracle.bounds", "oracle.targets", "oracle.targets.ask"],
-    ["oracle.notation", "oracle.judge", *(f"oracle.targets.{t}" for t in ("loops", "article", "scipy", "onnx"))],
+    ["oracle.call", "oracle.targets", "oracle.targets.ask"],
+    ["oracle.windowed", "oracle.bounds", "oracle.notation"],
+    ["oracle.shapes"],
+    ["oracle.numbers", "oracle.judge", *(f"oracle.targets.{t}" for t in ("loops", "article", "scipy", "onnx"))],
     ["oracle.report"],
     ["oracle.cases"],
     ["oracle.shrink"],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies import arrays_of, conv_calls, dense_calls, integers, pool_calls, seeds
 
 import reference_cnn as reference
-from reference_cnn.oracle.shapes import Call
+from reference_cnn.oracle.call import Call
 from reference_cnn.oracle.targets import loops
 
 

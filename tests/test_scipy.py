@@ -12,7 +12,7 @@ from strategies import arrays_of, conv_calls, integers, seeds
 
 import reference_cnn as reference
 from reference_cnn.oracle import Case, cases
-from reference_cnn.oracle.shapes import Call
+from reference_cnn.oracle.call import Call
 from reference_cnn.oracle.targets import scipy
 
 Mode = Literal["valid", "full", "same"]

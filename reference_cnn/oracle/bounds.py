@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from reference_cnn._validate import Array
+from reference_cnn.oracle.call import windows_of
 from reference_cnn.oracle.layers import LAYERS
 
 if TYPE_CHECKING:
@@ -64,14 +65,17 @@ def gamma(terms: int, u: float) -> float:
 def expected(case: "Case") -> dict[str, Expected]:
     """The right answers to a case, with their bounds; the exact tier has bound 0."""
     wide = _wide(case)
-    arguments: dict[str, Array] = {name: a.astype(wide) for name, a in case.arguments.items()}
+    arguments = {name: a if name == "labels" else a.astype(wide) for name, a in case.arguments.items()}
     values = _call(case, arguments)
-    if case.tier == "exact":
+    if case.tier == "exact" or case.function in SELECTING:
         return {name: Expected(v, np.zeros(v.shape)) for name, v in values.items()}
     precision = Precision.of(case.dtype, case.accumulate)
-    if case.function.startswith("sigmoid"):
-        z = arguments["z"]
-        return {name: Expected(v, _activation_bound(case.function, z, v, precision)) for name, v in values.items()}
+    if case.function in ALLOWED:
+        allowed = ALLOWED[case.function](arguments, values)
+        return {
+            name: Expected(v, np.asarray(precision.output_unit * allowed + precision.output_tiny))
+            for name, v in values.items()
+        }
     sizes = magnitudes(case, arguments)
     counts = _terms(case)
     return {
@@ -82,7 +86,16 @@ def expected(case: "Case") -> dict[str, Expected]:
 
 def magnitudes(case: "Case", arguments: dict[str, Array]) -> dict[str, Array]:
     """Σ|x||w| + |b| for every element of every output: the reference run on absolute values [RND-D2]."""
-    return _call(case, {name: np.abs(a) for name, a in arguments.items()})
+    sizes = {name: np.abs(a) for name, a in arguments.items()}
+    if case.function.startswith("max_pool"):
+        # Which element is the largest must not change.
+        sizes["x"] = arguments["x"]
+    if case.function.startswith("squared_error"):
+        sizes["y"] = -sizes["y"]
+    if case.function == "softmax_backward":
+        da, a = sizes["da"], sizes["a"]
+        return {"dz": a * (da + (da * a).sum(axis=-1, keepdims=True))}
+    return {name: np.abs(v) for name, v in _call(case, sizes).items()}
 
 
 def _wide(case: "Case") -> type:
@@ -93,24 +106,35 @@ def _wide(case: "Case") -> type:
 
 def _call(case: "Case", arguments: dict[str, Array]) -> dict[str, Array]:
     layer = LAYERS[case.function]
-    answer = layer.reference(*arguments.values(), **case.keywords)
-    return dict(zip(layer.outputs, answer if isinstance(answer, tuple) else (answer,)))
+    answer = layer.reference(*arguments.values(), *case.positional, **case.keywords)
+    answers = answer if isinstance(answer, tuple) else (answer,)
+    return {name: np.asarray(a) for name, a in zip(layer.outputs, answers)}
 
 
 def _terms(case: "Case") -> dict[str, int]:
     """How many roundings an element of each output goes through at most: a product and n − 1 additions for n terms."""
-    a = {name: array.shape for name, array in case.arguments.items()}
-    bias = int("b" in a)
-    if case.function == "dense_forward":
-        return {"z": a["w"][0] + bias}
-    if case.function == "dense_backward":
-        return {"dx": a["w"][1], "dw": a["x"][0], "db": a["x"][0]}
-    taps = math.prod(a["w"][2:])
-    if case.function == "conv_forward":
-        return {"z": a["w"][1] * taps + bias}
-    positions = a["dz"][0] * math.prod(a["dz"][2:])
-    groups = case.keywords.get("groups", 1)
-    return {"dx": a["w"][0] // groups * taps, "dw": positions, "db": positions}
+    shape = {name: array.shape for name, array in case.arguments.items()}
+    bias = int("b" in shape)
+    match LAYERS[case.function].family, case.function:
+        case "dense", "dense_forward":
+            return {"z": shape["w"][0] + bias}
+        case "dense", _:
+            return {"dx": shape["w"][1], "dw": shape["x"][0], "db": shape["x"][0]}
+        case "conv", "conv_forward":
+            return {"z": math.prod(shape["w"][1:]) + bias}
+        case "conv", _:
+            positions = shape["dz"][0] * math.prod(shape["dz"][2:])
+            filters = shape["w"][0] // case.keywords.get("groups", 1)
+            return {"dx": filters * math.prod(shape["w"][2:]), "dw": positions, "db": positions}
+        case _, "softmax_backward":
+            terms = shape["a"][-1] + 3
+        case _, "squared_error":
+            terms = math.prod(shape["o"]) + 4
+        case _, "squared_error_prime":
+            terms = 1
+        case _:  # a pooling, whose count may be inverted and multiplied with: a rounding more than to divide
+            terms = math.prod(windows_of(case.call).kernel) + 1
+    return {LAYERS[case.function].outputs[0]: terms}
 
 
 def _sum_bound(
@@ -128,8 +152,50 @@ def _sum_bound(
     return np.asarray(sums + rounding + underflow + gamma(terms, reference_unit) * size)
 
 
-def _activation_bound(function: str, z: Array, value: Array, precision: Precision) -> Array:
-    """(8 + 2|z|)·u relatively, for the derivative also 2u·a absolutely: a·(1 − a) is everybody's formula [RND-N2]."""
-    relative = (8 + 2 * np.abs(z)) * np.abs(value)
-    absolute = 2 * LAYERS["sigmoid"].reference(z) if function == "sigmoid_prime" else 0
-    return np.asarray(precision.output_unit * (relative + absolute) + precision.output_tiny)
+Allowance = Callable[[dict[str, Array], dict[str, Array]], Array]
+
+
+def _sigmoid(arguments: dict[str, Array], values: dict[str, Array]) -> Array:
+    """(8 + 2|z|)·a [RND-N2]."""
+    return np.asarray((8 + 2 * np.abs(arguments["z"])) * values["a"])
+
+
+def _sigmoid_prime(arguments: dict[str, Array], values: dict[str, Array]) -> Array:
+    """(8 + 2|z|)·a′, and 2·a absolutely: a·(1 − a) is everybody's formula [RND-N2]."""
+    z = arguments["z"]
+    return np.asarray((8 + 2 * np.abs(z)) * values["a_prime"] + 2 * LAYERS["sigmoid"].reference(z))
+
+
+def _row_allowance(z: Array) -> Array:
+    """K + 8 + 4·R for each row of K logits of range R: what the softmax owes, relatively [RND-N4]."""
+    return np.asarray(z.shape[-1] + 8 + 4 * np.ptp(z, axis=-1, keepdims=True))
+
+
+def _softmax(arguments: dict[str, Array], values: dict[str, Array]) -> Array:
+    return np.asarray(_row_allowance(arguments["z"]) * values["a"])
+
+
+def _cross_entropy(arguments: dict[str, Array], values: dict[str, Array]) -> Array:
+    """The softmax's allowance for each row's logarithm, and a sum of N terms of at most 2·R + log K [RND-N4]."""
+    z = arguments["z"]
+    terms = 2 * np.ptp(z, axis=-1) + math.log(z.shape[-1])
+    return np.asarray(_row_allowance(z).sum() + (len(z) + 2) * terms.sum())
+
+
+def _cross_entropy_prime(arguments: dict[str, Array], values: dict[str, Array]) -> Array:
+    """The softmax's allowance; at the label absolutely, since a − 1 and −Σ of the others are both right [RND-N4]."""
+    z, labels = arguments["z"], arguments["labels"]
+    at_label = np.arange(z.shape[-1]) == labels[:, None]
+    return np.asarray(_row_allowance(z) * np.where(at_label, 1, values["dz"]) + z.shape[-1] * at_label)
+
+
+# What functions with exponentials may be off by, in units of u.
+ALLOWED: dict[str, Allowance] = {
+    "sigmoid": _sigmoid,
+    "sigmoid_prime": _sigmoid_prime,
+    "softmax": _softmax,
+    "cross_entropy": _cross_entropy,
+    "cross_entropy_prime": _cross_entropy_prime,
+}
+# Functions that select numbers round none.
+SELECTING = ("relu", "relu_prime", "max_pool_forward")

@@ -1,8 +1,7 @@
 """Which questions the oracle asks, and with which numbers."""
 
-import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -10,9 +9,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle import bounds, judge, notation, report
+from reference_cnn.oracle import bounds, judge, notation, numbers, report
+from reference_cnn.oracle.call import Call, numpy_draw, windows_of
 from reference_cnn.oracle.layers import LAYERS
-from reference_cnn.oracle.shapes import Call, activation_calls, conv_calls, dense_calls, numpy_draw, windows_of
+from reference_cnn.oracle.shapes import calls
 from reference_cnn.oracle.targets import UsageError
 from reference_cnn.oracle.targets.ask import ask
 
@@ -46,14 +46,21 @@ class Case:
         return notation.write(self.call)
 
     @property
+    def positional(self) -> tuple[Any, ...]:
+        """The options that follow the arrays without a keyword."""
+        options = dict(self.call.options)
+        return tuple(options[name] for name in LAYERS[self.function].positional)
+
+    @property
     def keywords(self) -> dict[str, Any]:
         """The keyword arguments of the call."""
-        return dict(self.call.options)
+        return {k: v for k, v in self.call.options if k not in LAYERS[self.function].positional}
 
     @property
     def rank(self) -> int:
-        """The number of spatial axes; for the activations, of axes."""
-        return len(self.call.shapes[0][1]) - 2 * self.function.startswith("conv")
+        """The number of spatial axes, where a layer has such; else of axes."""
+        windowed = LAYERS[self.function].family in ("conv", "max pool", "average pool")
+        return len(self.call.shapes[0][1]) - 2 * windowed
 
     @property
     def size(self) -> int:
@@ -63,14 +70,12 @@ class Case:
     @cached_property
     def arguments(self) -> dict[str, Array]:
         """The arrays of the call by name, in the order of the function's parameters."""
-        shapes = dict(self.call.shapes)
-        if "dz" in LAYERS[self.function].arguments:
-            conv = self.function.startswith("conv")
-            features = (shapes["w"][0], *windows_of(self.call).out) if conv else (shapes["w"][1],)
-            shapes["dz"] = (shapes["x"][0], *features)
-        names = [name for name in LAYERS[self.function].arguments if name in shapes]
-        draw = self._integers if self.tier == "exact" else self._reals
-        return dict(zip(names, draw([shapes[name] for name in names])))
+        stated, layer = dict(self.call.shapes), LAYERS[self.function]
+        shapes = {n: stated[n] if n in stated else self._derived(n) for n in layer.arguments if n in stated or n != "b"}
+        arrays = numbers.draw(self, shapes, self._generator)
+        if arrays is None:
+            raise UsageError(f"case {self.text}: too large for exact data in {self.dtype}")
+        return arrays
 
     @cached_property
     def expected(self) -> dict[str, bounds.Expected]:
@@ -83,31 +88,23 @@ class Case:
         if failure:
             raise AssertionError(report.failure_text(failure))
 
-    @property
     def _generator(self) -> np.random.Generator:
         return np.random.default_rng([self.seed, zlib.crc32(f"{self.text} {self.tier}".encode())])
 
-    def _integers(self, shapes: list[Shape]) -> Iterator[Array]:
-        """Integers so small, and if need be so sparse, that every partial sum of the answer is exact in the dtype."""
-        limit = 2 ** (bounds.finfo(self.dtype).nmant + 1)
-        for largest, density in [(5, 1.0), (3, 1.0), (2, 1.0), (1, 1.0)] + [(1, 2.0**-k) for k in range(1, 30)]:
-            rng = self._generator
-            arrays = [
-                rng.choice([-1, 1], s) * rng.integers(1, largest + 1, s) * (rng.random(s) < density) for s in shapes
-            ]
-            named = dict(zip(LAYERS[self.function].arguments, arrays))
-            if all(m.max(initial=0) <= limit for m in bounds.magnitudes(self, named).values()):
-                return (a.astype(self.dtype) for a in arrays)
-        raise UsageError(f"case {self.text}: too large for exact data in {self.dtype}")
-
-    def _reals(self, shapes: list[Shape]) -> Iterator[Array]:
-        """Normal numbers; for the activations also a ramp over ± scale, so that both tails are asked."""
-        rng, scale = self._generator, self.call.scale
-        for s in shapes:
-            numbers = rng.standard_normal(s)
-            if self.function.startswith("sigmoid"):
-                numbers = np.linspace(-scale, scale, math.prod(s)).reshape(s) + 0.01 * scale * numbers
-            yield numbers.astype(self.dtype)
+    def _derived(self, name: str) -> Shape:
+        """The shape of an argument that follows from those of the others."""
+        shapes = dict(self.call.shapes)
+        match name:
+            case "dz" if LAYERS[self.function].family == "dense":
+                return (shapes["x"][0], shapes["w"][1])
+            case "dz":
+                return (shapes["x"][0], shapes["w"][0], *windows_of(self.call).out)
+            case "dy":
+                return (*shapes["x"][:2], *windows_of(self.call).out)
+            case "labels":
+                return shapes["z"][:1]
+            case _:  # y is like o, da like a
+                return self.call.shapes[0][1]
 
 
 def cases(
@@ -124,11 +121,11 @@ def cases(
     Parameters
     ----------
     function : str
-        "conv_forward", "conv_backward", "dense_forward", "dense_backward", "sigmoid" or "sigmoid_prime".
+        The name of one of the layers' functions, such as "conv_forward" or "max_pool_backward".
     dtype : str
         "float64", "float32", "float16" or "bfloat16".
     rank : int
-        Spatial axes of the convolutions, 1 or more.
+        Spatial axes of convolutions and poolings, 1 or more.
     seed : int
         Draws other shapes, options and numbers.
     tiers : tuple of "exact", "rounding"
@@ -165,14 +162,6 @@ def cases(
     for name, number, least in (("rank", rank, 1), ("seed", seed, 0)):
         if number < least:
             raise UsageError(f"cases: {name} must be at least {least}, is {number}")
-    kind, draw = function.partition("_")[0], numpy_draw(seed, rank)
-    if kind == "sigmoid":
-        # No value of a sigmoid but those at 0 and infinity is exact in floating point.
-        tiers = tuple(t for t in tiers if t != "exact")
-        calls = activation_calls(draw, dtype)
-    else:
-        calls = conv_calls(rank, draw) if kind == "conv" else dense_calls(draw)
-    if "b" not in LAYERS[function].arguments:
-        calls = [call.without_bias() for call in calls]
-    # Without their biases some calls are the same.
-    return [Case(function, call, tier, dtype, seed, accumulate) for call in dict.fromkeys(calls) for tier in tiers]
+    asked = calls(function, numpy_draw(seed, rank), rank, dtype)
+    questions = [Case(function, call, tier, dtype, seed, accumulate) for call in asked for tier in tiers]
+    return [case for case in questions if case.tier != "exact" or numbers.exact(case)]

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from reference_cnn.oracle.shapes import Call
+from reference_cnn.oracle.call import Call
 from reference_cnn.oracle.targets import UsageError
 
-ARGUMENTS = ("x", "w", "b", "z")
-OPTIONS = ("stride", "padding", "dilation", "groups")
+ARGUMENTS = ("x", "w", "b", "z", "a", "o")
+OPTIONS = ("window", "stride", "padding", "dilation", "groups", "include_padding")
 
 
 def write(call: Call) -> str:
@@ -54,6 +54,10 @@ def read(text: str) -> Call:
 def _read_option(name: str, value: str) -> Any:
     if name == "padding" and value in ("same", "valid"):
         return value
+    if name == "include_padding":
+        if value not in ("True", "False"):
+            raise ValueError("it must be True or False")
+        return value == "True"
     words = value.removesuffix(",").split(",")
     entries = [tuple(int(n) for n in e.split(":")) if ":" in e else int(e) for e in words]
     return tuple(entries) if "," in value or ":" in value else entries[0]

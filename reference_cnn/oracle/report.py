@@ -75,6 +75,8 @@ class Report:
     @property
     def summary(self) -> str:
         """One sentence: what is right, what is wrong."""
+        if all(r.verdict == "pass" for r in self.results.values()) and len(self.results) > 1:
+            return f"{self.target}, {self.dtype}, seed {self.seed}. All {len(self.results)} functions are right."
         said = []
         for verdict, words in (
             ("fail", "wrong"),
@@ -94,6 +96,8 @@ class Report:
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("not offered")
         for name, result in self.results.items():
+            if result.verdict == "missing" and not result.not_offered:
+                continue  # the last sentence names it
             judged = result.verdict in ("pass", "fail")
             worst = "" if not judged else f"{result.worst:.2f}" if math.isfinite(result.worst) else "wrong"
             verdict = Text(result.verdict.upper() if result.failure else result.verdict, STYLES[result.verdict])

@@ -8,12 +8,13 @@ from typing import Any, get_args
 
 import numpy as np
 
-from reference_cnn.oracle import notation
+from reference_cnn.oracle import notation, numbers
+from reference_cnn.oracle.call import keyword_of, numpy_draw
 from reference_cnn.oracle.cases import Case, Tier, cases
 from reference_cnn.oracle.judge import Failure, Kind, judge
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.report import Report, Result, Verdict
-from reference_cnn.oracle.shapes import Call, keyword_of, more_calls, numpy_draw
+from reference_cnn.oracle.shapes import fits, more_calls
 from reference_cnn.oracle.shrink import smallest
 from reference_cnn.oracle.targets import Target, TargetError, UsageError, keywords_missing, load
 from reference_cnn.oracle.targets.ask import Answer, ask
@@ -91,9 +92,10 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
     call = notation.read(text)
     questions = {}
     for name, asked in standard.items():
-        if _fits(name, call):
-            questions[name] = [replace(c, call=call) for c in {c.tier: c for c in asked}.values()]
+        if fits(name, call):
+            tiers = [replace(c, call=call) for c in {c.tier: c for c in asked}.values()]
             try:
+                questions[name] = [c for c in tiers if c.tier != "exact" or numbers.exact(c)]
                 # What the reference refuses is no question.
                 _ = [question.expected for question in questions[name]]
             except (ValueError, TypeError, MemoryError) as error:
@@ -101,19 +103,10 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
     if not questions:
         raise UsageError(
             f"check: case {text!r} fits none of {', '.join(standard)}; a convolution has x and w of three or more "
-            "axes, a dense layer x and w of two, both may have b in the forward pass, an activation has z"
+            "axes, a dense layer x and w of two, both may have b in the forward pass; a pooling has x and window, an "
+            "activation or a loss of logits z, softmax_backward a, squared_error o"
         )
     return questions
-
-
-def _fits(function: str, call: Call) -> bool:
-    shapes = dict(call.shapes)
-    if function.startswith("sigmoid"):
-        return set(shapes) == {"z"} and not call.options
-    if call.options and not function.startswith("conv"):
-        return False
-    needed = {"x", "w"} | ({"b"} & set(shapes) if "b" in LAYERS[function].arguments else set())
-    return set(shapes) == needed and (len(shapes["x"]) > 2) == function.startswith("conv")
 
 
 def _examine(target: Target, asked: list[Case], *, one: bool) -> Result:
@@ -159,9 +152,9 @@ def _examine(target: Target, asked: list[Case], *, one: bool) -> Result:
 
 def _more(case: Case, offered: Callable[[str], bool]) -> list[Case]:
     """Cases drawn from what the target offers, so that every pair of features that it has is asked about."""
-    draw = numpy_draw(case.seed, case.rank, 1)
-    calls = more_calls(case.function, case.rank, draw, offered)
-    return [replace(case, call=call, tier=tier) for call in calls for tier in get_args(Tier)]
+    calls = more_calls(case.function, numpy_draw(case.seed, case.rank, 1), case.rank, offered)
+    questions = [replace(case, call=call, tier=tier) for call in calls for tier in get_args(Tier)]
+    return [question for question in questions if question.tier != "exact" or numbers.exact(question)]
 
 
 def _refused(answers: list[tuple[Case, Answer]]) -> set[str]:

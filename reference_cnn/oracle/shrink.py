@@ -8,28 +8,26 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, strategies
 from hypothesis.errors import Flaky, NoSuchExample
 
+from reference_cnn.oracle.call import Call, Offered
 from reference_cnn.oracle.cases import Case
 from reference_cnn.oracle.judge import Failure
-from reference_cnn.oracle.shapes import Call, draw_activation, draw_conv, draw_dense
+from reference_cnn.oracle.shapes import drawn_call
 
 # Random calls tried before the failing one at hand is kept as it is.
 TRIES = 300
 
 
 @strategies.composite
-def calls(draw: strategies.DrawFn, case: Case, offered: Callable[[str], bool]) -> Call:
+def calls(draw: strategies.DrawFn, case: Case, offered: Offered) -> Call:
     """Calls of the case's function that use only offered features."""
 
     def integer(low: int, high: int) -> int:
         return draw(strategies.integers(low, high))
 
-    if case.function.startswith("sigmoid"):
-        return draw_activation(integer)
-    call = draw_conv(integer, case.rank, offered) if case.function.startswith("conv") else draw_dense(integer, offered)
-    return call if case.function.endswith("forward") else call.without_bias()
+    return drawn_call(case.function, integer, case.rank, offered)
 
 
-def smallest(failure: Failure, attempt: Callable[[Case], Failure | None], offered: Callable[[str], bool]) -> Failure:
+def smallest(failure: Failure, attempt: Callable[[Case], Failure | None], offered: Offered) -> Failure:
     """Return the smallest failure in the same output that is found, or the one given.
 
     `attempt` asks the target about a case; `offered` says whether it accepts a feature.

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from strategies import Array, conv_calls, dense_calls, seeds
 
 from reference_cnn.oracle import Case, cases
-from reference_cnn.oracle.shapes import Call
+from reference_cnn.oracle.call import Call
 
 
 def conv_forward(

@@ -14,7 +14,7 @@ from strategies import conv_calls, dense_calls, seeds
 import reference_cnn as reference
 from reference_cnn._windows import Windows
 from reference_cnn.oracle import Case, cases, check
-from reference_cnn.oracle.shapes import Call
+from reference_cnn.oracle.call import Call
 from reference_cnn.oracle.targets import onnx
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from strategies import Array, conv_calls, seeds
 
 from reference_cnn.oracle import Case
-from reference_cnn.oracle.shapes import Call, windows_of
+from reference_cnn.oracle.call import Call, windows_of
 
 CONV = {1: torch.nn.functional.conv1d, 2: torch.nn.functional.conv2d, 3: torch.nn.functional.conv3d}
 

@@ -33,7 +33,7 @@ def ask(function: Callable[..., Any], case: "Case") -> Answer:
         # What a target warns of is its own affair; its numbers are judged.
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            result = function(*arguments, **case.keywords)
+            result = function(*arguments, *case.positional, **case.keywords)
     except NotImplementedError as error:
         return Answer("not implemented", {}, _words(error))
     except (TypeError, ValueError) as error:

@@ -1,0 +1,76 @@
+"""One call of a function: shapes, options and scale, which a case puts numbers to."""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference_cnn._windows import Windows
+
+# draw(low, high) is an integer between them, both included; the same code serves NumPy's generator and Hypothesis,
+# which shrinks towards low.
+Draw = Callable[[int, int], int]
+# Whether a target accepts a feature of a call.
+Offered = Callable[[str], bool]
+
+
+def everything(feature: str) -> bool:
+    """What a target offers of which nothing is known."""
+    return True
+
+
+class Call(NamedTuple):
+    """Shapes by name, keyword arguments, and the scale of the numbers."""
+
+    shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    options: tuple[tuple[str, Any], ...] = ()
+    scale: float = 1.0
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What a target has to accept for this call; a target may offer some and not others."""
+        found = {_feature(name, value) for name, value in self.options}
+        names = [name for name, _ in self.shapes]
+        if names[:2] == ["x", "w"]:
+            found.add("b" if "b" in names else "no b")
+        return frozenset(found)
+
+    def with_bias(self) -> "Call":
+        """Return the same call with a bias, one for each filter or neuron."""
+        w = dict(self.shapes)["w"]
+        return self._replace(shapes=(*self.without_bias().shapes, ("b", w[:1] if len(w) > 2 else w[1:])))
+
+    def without_bias(self) -> "Call":
+        """Return the same call for a function that has no b to ask about."""
+        return self._replace(shapes=tuple((name, s) for name, s in self.shapes if name != "b"))
+
+
+def _feature(name: str, value: Any) -> str:
+    """A keyword and the form of its value: `stride`, `stride per axis`, `padding per side`, `padding="same"`."""
+    if isinstance(value, str):
+        return f'{name}="{value}"'
+    if isinstance(value, tuple):
+        return f"{name} per {'side' if isinstance(value[0], tuple) else 'axis'}"
+    return name
+
+
+def keyword_of(feature: str) -> str:
+    """The keyword that a feature is a form of."""
+    return re.split("[ =]", feature, maxsplit=1)[0]
+
+
+def windows_of(call: Call) -> Windows:
+    """Where the windows of a convolution or a pooling lie."""
+    shapes, options = dict(call.shapes), dict(call.options)
+    size = shapes["x"][2:]
+    window = options.get("window", shapes.get("w", (0, 0))[2:])
+    kernel = window if isinstance(window, tuple) else (window,) * len(size)
+    stride = options.get("stride", kernel if "window" in options else 1)
+    return Windows.of("case", size, kernel, stride, options.get("padding", 0), options.get("dilation", 1))
+
+
+def numpy_draw(*seed: int) -> Draw:
+    """Draw from NumPy's generator."""
+    rng = np.random.default_rng(seed)
+    return lambda low, high: int(rng.integers(low, high + 1))

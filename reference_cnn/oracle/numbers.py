@@ -1,0 +1,160 @@
+"""The numbers of a case: small integers whose sums are exact, or real numbers."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reference_cnn._validate import Array
+from reference_cnn.oracle import bounds
+from reference_cnn.oracle.call import windows_of
+from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.shapes import SPREADS
+
+if TYPE_CHECKING:
+    from reference_cnn.oracle.cases import Case
+
+Arrays = dict[str, Array]
+Shapes = dict[str, tuple[int, ...]]
+
+# How large the integers of the exact tier may be, and which part of them is not 0: the first that stay exact are taken.
+STEPS = [(5, 1.0), (3, 1.0), (2, 1.0), (1, 1.0)] + [(1, 2.0**-k) for k in range(1, 30)]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draws arrays from a generator; `largest` and `density` are those of the integers."""
+
+    rng: np.random.Generator
+    case: "Case"
+    largest: int = 1
+    density: float = 1.0
+
+    @property
+    def limit(self) -> int:
+        """The largest integer up to which the dtype has all."""
+        return int(2 ** (bounds.finfo(self.case.dtype).nmant + 1))
+
+    def integers(self, shape: tuple[int, ...]) -> Array:
+        """Signed integers, none of them 0 but for the density."""
+        rng = self.rng
+        signs, kept = rng.choice([-1, 1], shape), rng.random(shape)
+        return np.asarray(signs * rng.integers(1, self.largest + 1, shape) * (kept < self.density))
+
+    def reals(self, shape: tuple[int, ...]) -> Array:
+        """Normal numbers."""
+        return self.rng.standard_normal(shape)
+
+    def labels(self, shape: tuple[int, ...]) -> Array:
+        """Classes of the rows of z."""
+        return self.rng.integers(0, dict(self.case.call.shapes)["z"][1], shape)
+
+    def distinct(self, shape: tuple[int, ...]) -> Array:
+        """All different within a window, and half the maps negative throughout.
+
+        So no maximum is a tie, and none is that of the padding, or of an initial 0. Where a map has more elements than
+        the dtype has such numbers, it repeats a block that is as large as a window.
+        """
+        size = shape[2:]
+        block = size if math.prod(size) <= self.limit // 2 else windows_of(self.case.call).spans
+        count = math.prod(block)
+        maps = np.array([self.rng.permutation(count) for _ in range(math.prod(shape[:2]))]).reshape(*shape[:2], *block)
+        lowest = np.where(np.indices(shape[:2]).sum(axis=0) % 2 == 0, count, count // 2)
+        maps -= lowest.reshape(*shape[:2], *[1] * len(size))
+        repeats = [-(-s // b) for s, b in zip(size, block)]
+        return np.asarray(np.tile(maps, (1, 1, *repeats))[(..., *(slice(s) for s in size))])
+
+    def probabilities(self, shape: tuple[int, ...], bits: int) -> Array:
+        """Rows that add up to exactly 1, multiples of 2**−bits, some of them 0 where there are many."""
+        rows = self.rng.multinomial(2**bits, [1 / shape[-1]] * shape[-1], shape[:-1])
+        return np.asarray(rows / 2**bits)
+
+    def ramp(self, shape: tuple[int, ...]) -> Array:
+        """From −scale to scale with a little noise, so that both tails are asked."""
+        scale = self.case.call.scale
+        return np.linspace(-scale, scale, math.prod(shape)).reshape(shape) + 0.01 * scale * self.reals(shape)
+
+    def logits(self, shape: tuple[int, ...]) -> Array:
+        """Rows by turns wide, around 0, and narrow, around ± scale: what one row needs is wrong for the next."""
+        numbers, scale = self.reals(shape), self.case.call.scale
+        if len(shape) < 2:
+            return scale * numbers
+        turn = np.indices(shape[:-1]).sum(axis=0)[..., None]
+        wide = min(scale, SPREADS[self.case.dtype]) * numbers
+        return np.where(turn % 2 == 0, wide, np.where(turn % 4 == 1, scale, -scale) + 2 * numbers)
+
+
+def draw(case: "Case", shapes: Shapes, generator: Callable[[], np.random.Generator]) -> Arrays | None:
+    """Draw the arrays of a case; None if no numbers of these shapes are exact in the dtype."""
+    if case.tier == "rounding":
+        return _typed(case, _reals(Draw(generator(), case), shapes))
+    for largest, density in STEPS:
+        drawing = Draw(generator(), case, largest, density)
+        arrays, grid = _integers(drawing, shapes)
+        sizes = bounds.magnitudes(case, arrays)
+        if all(m.max(initial=0) <= drawing.limit * grid for m in sizes.values()):
+            return _typed(case, arrays)
+    return None
+
+
+def exact(case: "Case") -> bool:
+    """Whether a right answer can be exact whatever the algorithm: no exponentials, no division but by powers of two."""
+    family = LAYERS[case.function].family
+    if family == "average pool":
+        return all(count & (count - 1) == 0 for count in _counts(case))
+    smooth = ("sigmoid", "sigmoid_prime", "softmax", "cross_entropy", "cross_entropy_prime")
+    return case.function not in smooth
+
+
+def _typed(case: "Case", arrays: Arrays) -> Arrays:
+    return {name: a if name == "labels" else a.astype(case.dtype) for name, a in arrays.items()}
+
+
+def _integers(draw: Draw, shapes: Shapes) -> tuple[Arrays, float]:
+    """Integers, and of which number every partial sum is a multiple."""
+    case = draw.case
+    arrays = {name: draw.integers(shape) for name, shape in shapes.items()}
+    if LAYERS[case.function].family == "max pool":
+        arrays["x"] = draw.distinct(shapes["x"])
+    if case.function.startswith("relu"):
+        # 0 is where the rectifier bends.
+        arrays["z"] = draw.rng.integers(-draw.largest, draw.largest + 1, shapes["z"])
+    if case.function.startswith("avg_pool"):
+        # The largest count divides by the smaller ones, all powers of two.
+        arrays = {name: a * max(_counts(case)) for name, a in arrays.items()}
+    if case.function == "squared_error":
+        return arrays, 1 / 2
+    if case.function == "softmax_backward":
+        bits = min(draw.largest, 4)
+        arrays["a"] = draw.probabilities(shapes["a"], bits)
+        return arrays, 4.0**-bits
+    return arrays, 1
+
+
+def _reals(draw: Draw, shapes: Shapes) -> Arrays:
+    function, family = draw.case.function, LAYERS[draw.case.function].family
+    arrays = {name: draw.labels(s) if name == "labels" else draw.reals(s) for name, s in shapes.items()}
+    if family == "activation":
+        arrays["z"] = draw.ramp(shapes["z"])
+    if "z" in arrays and family in ("softmax", "logits"):
+        arrays["z"] = draw.logits(shapes["z"])
+    if family == "max pool":
+        # Multiples of a number of many digits, so that narrower arithmetic shows.
+        arrays["x"] = 0.7310585786300049 * draw.distinct(shapes["x"])
+    if function == "softmax_backward":
+        # They must add up to 1 in the dtype, or formulas that rely on it would be off.
+        arrays["a"] = draw.probabilities(shapes["a"], bounds.finfo(draw.case.dtype).nmant)
+    return arrays
+
+
+def _counts(case: "Case") -> set[int]:
+    """By which numbers an average pooling divides."""
+    windows = windows_of(case.call)
+    if case.keywords.get("include_padding"):
+        return {math.prod(windows.kernel)}
+    products = {1}
+    for inside in windows.inside:
+        products = {p * int(n) for p in products for n in inside.sum(axis=1)}
+    return products

@@ -1,0 +1,219 @@
+"""Calls of convolutions and poolings: some fixed, each there for a reason, the others drawn."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from reference_cnn._windows import Windows, spans_of
+from reference_cnn.oracle.call import Call, Draw, Offered, everything, windows_of
+
+T = TypeVar("T")
+
+# How many cases are drawn besides the fixed ones: with every feature, and with the few that simple code offers.
+DRAWN = 16
+DRAWN_SIMPLE = 6
+# So many numbers that differ, as a maximum wants them, has even bfloat16.
+DISTINCT = 128
+SIMPLE = (
+    {"b", "no b"},
+    {"no b", "stride", "padding"},
+    {"no b", "stride", "stride per axis", 'padding="same"', 'padding="valid"'},
+)
+
+
+def conv_call(x: Sequence[int], w: Sequence[int], *, b: bool = False, **options: Any) -> Call:
+    """Return a call of a convolution."""
+    shapes = [("x", tuple(x)), ("w", tuple(w))] + [("b", (w[0],))] * b
+    return Call(tuple(shapes), tuple(options.items()))
+
+
+def conv_calls(rank: int, draw: Draw) -> list[Call]:
+    """Return calls of a convolution: one feature at a time, known traps, and drawn ones with everything at once."""
+    d, k = cycle((8, 6, 5), rank), cycle((3, 2, 2), rank)
+    x, w = (3, 2, *d), (4, 2, *k)
+    even = cycle((7, 8, 6), rank)
+    single = [
+        conv_call(x, w),
+        conv_call(x, w, b=True),
+        conv_call((1, 1, *cycle((4, 5, 3), rank)), (1, 1, *cycle((2, 3, 2), rank))),
+        conv_call(x, w, stride=2),
+        conv_call(x, w, stride=cycle((2, 3, 1), rank)),
+        conv_call(x, w, dilation=2),
+        conv_call(x, w, dilation=cycle((3, 2, 1), rank)),
+        conv_call(x, w, padding=1),
+        conv_call(x, w, padding=cycle((2, 1, 0), rank)),
+        conv_call(x, w, padding=cycle(((0, 1), (2, 1), (1, 0)), rank)),
+        conv_call(x, w, padding=cycle(((2, 0), (0, 1), (1, 2)), rank)),
+        conv_call(x, w, padding="valid"),
+        conv_call(x, w, padding="same"),
+        conv_call((2, 3, *even), (2, 3, *k), padding="same", stride=2),
+        conv_call((2, 3, *even), (2, 3, *cycle((2, 3, 4), rank)), padding="same", stride=cycle((3, 2, 2), rank)),
+        conv_call((2, 3, *even), (2, 3, *k), padding="valid", stride=2),
+        conv_call((3, 4, *d), (6, 2, *k), groups=2),
+        conv_call((2, 3, *d), (6, 1, *k), groups=3),
+        conv_call((3, 2, *d), (4, 2, *[1] * rank), stride=2),  # taps with gaps between them
+        conv_call((3, 2, *k), (4, 2, *k)),  # the kernel covers the image
+        conv_call(
+            (2, 3, *[2] * rank), (2, 3, *cycle((3, 4, 2), rank)), padding=1
+        ),  # the kernel is larger than the image
+        conv_call((3, 2, *d), (4, 2, *[1] * rank)),
+        conv_call((3, 2, *d), (4, 2, *[3] * rank), b=True),
+        conv_call((4, 2, *[6] * rank), (4, 2, *[3] * rank), b=True),  # as many filters as columns
+        conv_call((2, 4, *[4] * rank), (6, 4, *[2] * rank), b=True),  # as many channels as rows and columns
+        conv_call((4, 4, *[4] * rank), (4, 4, *[3] * rank)),  # nothing is told by a shape
+        conv_call((4, 4, *[4] * rank), (4, 4, *[3] * rank), padding=1),
+        # More than a tile of 8 of everything.
+        conv_call((9, 9, *cycle((4, 3, 2), rank)), (17, 9, *[2] * rank)),
+        conv_call((1, 1, *[18] * rank), (1, 1, *[9] * rank))
+        if rank < 3
+        else conv_call((9, 1, 4, 3, 2), (9, 1, 2, 2, 1)),
+        # Where "same" needs less padding than at stride 1, or more for the dilation.
+        conv_call((3, 2, *cycle((4, 6, 5), rank)), (4, 2, *[3] * rank), padding="same", stride=2),
+        conv_call((3, 2, *cycle((6, 4, 5), rank)), (4, 2, *cycle((2, 3, 2), rank)), padding="same", dilation=2),
+    ]
+    traps = [
+        # Where the division rounds down so much that swapped arguments keep the shape.
+        conv_call((3, 2, 6, 5), (2, 2, 2, 2), stride=(3, 4), padding=((1, 1), (0, 1)), dilation=(2, 1)),
+        conv_call((2, 3, 7, 6), (3, 3, 2, 2), stride=(4, 3), padding=((1, 0), (1, 1)), dilation=(3, 2)),
+        conv_call((3, 4, 7, 8), (6, 2, 2, 3), stride=(2, 1), padding=((0, 1), (1, 0)), groups=2),
+    ]
+    simple = [draw_telling(draw, rank, offered.__contains__) for offered in SIMPLE for _ in range(DRAWN_SIMPLE)]
+    return single + traps * (rank == 2) + simple + [draw_telling(draw, rank) for _ in range(DRAWN)]
+
+
+def draw_telling(draw: Draw, rank: int, offered: Offered = everything) -> Call:
+    """Draw a call of which at least half the outputs, and half the taps, do not lie in the padding alone."""
+    while True:
+        call = draw_conv(draw, rank, offered)
+        inside = windows_of(call).inside
+        outputs, taps = (math.prod(i.any(axis=axis).mean() for i in inside) for axis in (1, 0))
+        if min(outputs, taps) >= 1 / 2:
+            return call
+
+
+def draw_conv(draw: Draw, rank: int, offered: Offered = everything) -> Call:
+    """Draw a call of a convolution that uses only offered features."""
+    forms = _forms(draw, rank)
+    options = _draw_options(draw, offered, {n: forms[n] for n in ("stride", "dilation", "padding", "groups")})
+    kernel = tuple(draw(1, 4 if rank < 3 else 3) for _ in range(rank))
+    groups, channels, filters = options.get("groups", 1), draw(1, 3), draw(1, 3)
+    x = (draw(1, 4), groups * channels, *_draw_size(draw, kernel, options))
+    return conv_call(x, (groups * filters, channels, *kernel), b=draw_bias(draw, offered), **options)
+
+
+def draw_bias(draw: Draw, offered: Offered) -> bool:
+    """Draw whether there is a bias, if that is for the caller to say."""
+    possible = [b for feature, b in (("no b", False), ("b", True)) if offered(feature)]
+    return possible[draw(0, len(possible) - 1)]
+
+
+def draw_pool(draw: Draw, rank: int, offered: Offered, own: str) -> Call:
+    """Draw a call of a pooling that uses only offered features; `own` is the option that the other one lacks."""
+    while True:
+        forms = _forms(draw, rank)
+        options = _draw_options(draw, offered, {n: forms[n] for n in ("window", "stride", "padding", own)})
+        options.setdefault("window", draw(2, 3))
+        window = options["window"]
+        kernel = window if isinstance(window, tuple) else (window,) * rank
+        x = (draw(1, 3), draw(1, 3), *_draw_size(draw, kernel, options))
+        call = pool_call(x, **options)
+        if _poolable(call) and math.prod(windows_of(call).spans) <= DISTINCT:
+            return call
+
+
+def _poolable(call: Call) -> bool:
+    """Whether the padding is as small as a pooling wants it [POOL-C3]."""
+    windows = windows_of(call)
+    return all(max(p) < s for p, s in zip(windows.pads, windows.spans)) and all(
+        i.any(axis=1).all() for i in windows.inside
+    )
+
+
+def _forms(draw: Draw, rank: int) -> dict[str, dict[str, Callable[[], Any]]]:
+    """The forms in which each option can be given."""
+
+    def per_axis(low: int, high: int) -> tuple[int, ...]:
+        return tuple(draw(low, high) for _ in range(rank))
+
+    return {
+        "window": {"window per axis": lambda: per_axis(1, 4 if rank < 3 else 3)},
+        "stride": {"stride": lambda: draw(2, 3), "stride per axis": lambda: per_axis(1, 4)},
+        "dilation": {"dilation": lambda: draw(2, 3), "dilation per axis": lambda: per_axis(1, 4)},
+        "padding": {
+            "padding": lambda: draw(1, 2),
+            "padding per axis": lambda: per_axis(0, 2),
+            "padding per side": lambda: tuple(zip(per_axis(0, 2), per_axis(0, 2))),
+            'padding="same"': lambda: "same",
+            'padding="valid"': lambda: "valid",
+        },
+        "groups": {"groups": lambda: draw(2, 3)},
+        "include_padding": {"include_padding": lambda: True},
+    }
+
+
+def _draw_options(draw: Draw, offered: Offered, forms: dict[str, dict[str, Callable[[], Any]]]) -> dict[str, Any]:
+    """Draw for each option whether it is given, and in which of the offered forms."""
+    options = {}
+    for name, choices in forms.items():
+        possible = [form for form in choices if offered(form)]
+        chosen = draw(0, len(possible))
+        if chosen:
+            options[name] = choices[possible[chosen - 1]]()
+    return options
+
+
+def _draw_size(draw: Draw, kernel: tuple[int, ...], options: dict[str, Any]) -> list[int]:
+    """Draw sizes as small as the pads allow, so that some images are smaller than the kernel."""
+    gaps = options.get("dilation", 1)
+    spans = spans_of(kernel, gaps if isinstance(gaps, tuple) else (gaps,) * len(kernel))
+    pads = Windows.of("draw", spans, kernel, 1, options.get("padding", 0), gaps).pads
+    return [max(s - sum(p), 1) + draw(0, 5) for s, p in zip(spans, pads)]
+
+
+def pool_call(x: Sequence[int], **options: Any) -> Call:
+    """Return a call of a pooling."""
+    return Call((("x", tuple(x)),), tuple(options.items()))
+
+
+def pool_calls(rank: int, draw: Draw, own: str) -> list[Call]:
+    """Return calls of a pooling: one feature at a time, overlaps and gaps, and drawn ones with everything at once."""
+    x = (3, 2, *cycle((7, 9, 5), rank))
+    fixed = [
+        pool_call((2, 3, *cycle((6, 4, 4), rank)), window=2),
+        pool_call(x, window=2),  # a remainder that no window reads
+        pool_call(x, window=cycle((3, 2, 2), rank)),
+        pool_call(x, window=2, stride=1),
+        pool_call(x, window=3, stride=2),
+        pool_call(x, window=2, stride=3),  # gaps between the windows
+        pool_call(x, window=cycle((2, 3, 2), rank), stride=cycle((2, 1, 3), rank)),
+        pool_call(x, window=2, stride=1, padding=1),
+        pool_call(x, window=2, padding=1),
+        pool_call(x, window=3, stride=2, padding=1),
+        pool_call(x, window=3, stride=2, padding=cycle((0, 1, 1), rank)),
+        pool_call(x, window=3, stride=2, padding=cycle(((0, 1), (1, 0), (2, 1)), rank)),
+        pool_call(x, window=4, stride=2, padding=cycle(((2, 0), (0, 1), (1, 2)), rank)),
+        pool_call(x, window=2, stride=2, padding="same"),
+        pool_call(x, window=3, stride=2, padding="same"),
+        pool_call((2, 2, *cycle((6, 8, 4), rank)), window=3, stride=2, padding="same"),
+        pool_call(x, window=3, stride=2, padding="valid"),
+        pool_call((1, 1, *[4] * rank), window=4),
+        pool_call((4, 4, *[4] * rank), window=2, stride=1),  # nothing is told by a shape
+        pool_call((9, 9, *cycle((4, 3, 3), rank)), window=2, stride=1),
+    ]
+    special = {
+        "dilation": [
+            pool_call(x, window=2, stride=1, dilation=2),
+            pool_call(x, window=cycle((2, 3, 2), rank), stride=2, dilation=cycle((3, 2, 1), rank), padding=1),
+        ],
+        "include_padding": [
+            pool_call(x, window=2, stride=1, padding=1, include_padding=True),
+            pool_call(x, window=3, stride=2, padding=cycle(((0, 1), (1, 0), (2, 1)), rank), include_padding=True),
+            pool_call(x, window=3, stride=2, padding="same", include_padding=True),
+        ],
+    }
+    return fixed + special[own] + [draw_pool(draw, rank, everything, own) for _ in range(DRAWN)]
+
+
+def cycle(values: tuple[T, ...], count: int) -> tuple[T, ...]:
+    """Return `count` of the values, over and over."""
+    return tuple(values[i % len(values)] for i in range(count))
