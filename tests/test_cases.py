@@ -67,7 +67,9 @@ def test_no_answer_is_zero_or_constant(function: str, rank: int) -> None:
     for seed in range(3):
         for case in cases(function, rank=rank, seed=seed):
             for output, (value, _) in case.expected.items():
-                assert value.size < 8 or np.unique(value).size > 1, f"{case}: {output}"
+                # An average pooling spreads the gradient of a single window evenly.
+                alone = "dy" in case.arguments and case.arguments["dy"].size == 1
+                assert value.size < 8 or np.unique(value).size > 1 or alone, f"{case}: {output}"
 
 
 @pytest.mark.spec("ORC-D2")

@@ -20,12 +20,22 @@ RUNGS = {
     "loops": ["test_loops"],
     "libraries": [
         *("test_scipy", "test_sigmoid_range", "test_onnx", "test_keras", "test_torch", "test_mnist"),
-        *("test_trajectory", "test_invitations", "deviations_onnx", "whole_mnist"),
+        *("test_trajectory", "test_invitations", "test_targets", "deviations_onnx"),
+        "whole_mnist",
     ],
     "differences": ["test_differences", "test_article"],
     "algebra": ["test_adjoint", "test_symbolic"],
     "behaviour": [
-        *("test_arrays", "test_bad_input", "test_gradcheck", "test_bounds", "test_cases", "test_oracle", "test_cli"),
+        *(
+            "test_arrays",
+            "test_bad_input",
+            "test_gradcheck",
+            "test_bounds",
+            "test_cases",
+            "test_oracle",
+            "test_cli",
+            "test_oracle_invitations",
+        ),
     ],
 }
 

@@ -167,8 +167,9 @@ def _sigmoid_prime(arguments: dict[str, Array], values: dict[str, Array]) -> Arr
 
 
 def _row_allowance(z: Array) -> Array:
-    """K + 8 + 4·R for each row of K logits of range R: what the softmax owes, relatively [RND-N4]."""
-    return np.asarray(z.shape[-1] + 8 + 4 * np.ptp(z, axis=-1, keepdims=True))
+    """K + 8 + 4·R + 2·max|z| for each row of K logits of range R: what the softmax owes, relatively [RND-N4]."""
+    largest = np.abs(z).max(axis=-1, keepdims=True)
+    return np.asarray(z.shape[-1] + 8 + 4 * np.ptp(z, axis=-1, keepdims=True) + 2 * largest)
 
 
 def _softmax(arguments: dict[str, Array], values: dict[str, Array]) -> Array:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reference_cnn._validate import Array
+from reference_cnn._windows import Index
 from reference_cnn.oracle import bounds
 from reference_cnn.oracle.call import windows_of
 from reference_cnn.oracle.layers import LAYERS
@@ -40,8 +41,8 @@ class Draw:
     def integers(self, shape: tuple[int, ...]) -> Array:
         """Signed integers, none of them 0 but for the density."""
         rng = self.rng
-        signs, kept = rng.choice([-1, 1], shape), rng.random(shape)
-        return np.asarray(signs * rng.integers(1, self.largest + 1, shape) * (kept < self.density))
+        signed = rng.choice([-1, 1], shape) * rng.integers(1, self.largest + 1, shape)
+        return np.asarray(signed * (rng.random(shape) < self.density))
 
     def reals(self, shape: tuple[int, ...]) -> Array:
         """Normal numbers."""
@@ -64,7 +65,8 @@ class Draw:
         lowest = np.where(np.indices(shape[:2]).sum(axis=0) % 2 == 0, count, count // 2)
         maps -= lowest.reshape(*shape[:2], *[1] * len(size))
         repeats = [-(-s // b) for s, b in zip(size, block)]
-        return np.asarray(np.tile(maps, (1, 1, *repeats))[(..., *(slice(s) for s in size))])
+        inside: Index = (..., *(slice(s) for s in size))
+        return np.asarray(np.tile(maps, (1, 1, *repeats))[inside])
 
     def probabilities(self, shape: tuple[int, ...], bits: int) -> Array:
         """Rows that add up to exactly 1, multiples of 2**−bits, some of them 0 where there are many."""
@@ -103,7 +105,7 @@ def exact(case: "Case") -> bool:
     """Whether a right answer can be exact whatever the algorithm: no exponentials, no division but by powers of two."""
     family = LAYERS[case.function].family
     if family == "average pool":
-        return all(count & (count - 1) == 0 for count in _counts(case))
+        return all(count & (count - 1) == 0 for count in _counts(case) | {math.prod(windows_of(case.call).kernel)})
     smooth = ("sigmoid", "sigmoid_prime", "softmax", "cross_entropy", "cross_entropy_prime")
     return case.function not in smooth
 

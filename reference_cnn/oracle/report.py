@@ -22,6 +22,7 @@ WIDTH = 80
 # Arrays are printed in full up to this many elements; of larger ones the wrong entries.
 FULL = 150
 LISTED = 8
+NAMED = 7
 STYLES = {"pass": "green", "fail": "bold red", "error": "bold red", "missing": "dim"}
 
 
@@ -85,7 +86,8 @@ class Report:
             ("missing", "not offered"),
         ):
             names = [n for n, r in self.results.items() if r.verdict == verdict]
-            said += [f"{words}: {', '.join(names)}"] * bool(names)
+            listed = ", ".join(names) if verdict != "missing" or len(names) <= NAMED else f"{len(names)} functions"
+            said += [f"{words}: {listed}"] * bool(names)
         return f"{self.target}, {self.dtype}, seed {self.seed}. " + "; ".join(said).capitalize() + "."
 
     def _table(self) -> Table:
@@ -102,7 +104,7 @@ class Report:
             worst = "" if not judged else f"{result.worst:.2f}" if math.isfinite(result.worst) else "wrong"
             verdict = Text(result.verdict.upper() if result.failure else result.verdict, STYLES[result.verdict])
             table.add_row(
-                name, verdict, str(result.cases) if judged else "", worst, Text(", ".join(result.not_offered))
+                name, verdict, str(result.cases) if judged else "", worst, Text(_shortened(result.not_offered))
             )
         return table
 
@@ -123,6 +125,12 @@ class Report:
         """Raise an AssertionError with the whole report unless it passed."""
         if not self.passed:
             raise AssertionError(f"\n{self}")
+
+
+def _shortened(names: tuple[str, ...]) -> str:
+    """The first few names; the JSON report has them all."""
+    more = len(names) - NAMED
+    return ", ".join(names) if more < 2 else ", ".join(names[:NAMED]) + f" and {more} more"
 
 
 def _plain_result(result: Result) -> dict[str, Any]:

@@ -134,13 +134,15 @@ def _examine(target: Target, asked: list[Case], *, one: bool) -> Result:
     ]
     not_offered = (*omitted, *sorted(lacking | refused), *_combinations(answers, refused))
     if not judged:
-        return Result("missing", not_offered=not_offered or ("any call",))
+        return Result("missing", not_offered=not_offered if lacking | refused else ("any call",))
     failures = [j.failure for j in judged if j.failure]
     if not failures:
         return Result("pass", len(judged), max(j.worst for j in judged), not_offered)
     first = min(failures, key=lambda f: (get_args(Kind).index(f.kind), f.case.tier != "exact", f.case.size))
 
     def attempt(case: Case) -> Failure | None:
+        if case.tier == "exact" and not numbers.exact(case):
+            return None
         answer = ask(function, case)
         return None if answer.outcome == "not implemented" else judge(case, answer, required).failure
 

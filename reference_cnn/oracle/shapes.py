@@ -14,8 +14,8 @@ DRAWN_OFFERED = 32
 RANGES = {"float64": 740.0, "float32": 100.0, "float16": 16.0, "bfloat16": 88.0}
 # … and the widest rows of logits of which a bound still says something.
 SPREADS = {"float64": 2000.0, "float32": 300.0, "float16": 6.0, "bfloat16": 3.0}
-# How far apart rows may lie, which no row knows of.
-OFFSET = 1000.0
+# How far from 0 rows may lie, on either side, so that what is right for one row overflows or vanishes in another.
+OFFSETS = {"float64": 1000.0, "float32": 200.0, "float16": 16.0, "bfloat16": 100.0}
 
 
 def dense_calls(draw: Draw) -> list[Call]:
@@ -52,7 +52,7 @@ def draw_activation(draw: Draw) -> Call:
 def logits_calls(draw: Draw, dtype: str) -> list[Call]:
     """Return calls with rows of logits: ordinary ones, wide ones, and rows far apart."""
     shapes = [(3, 4), (5, 2), (4, 4), (1, 3), (3, 1), (9, 17), (2, 10)]
-    scales = [1.0, min(10.0, SPREADS[dtype]), SPREADS[dtype], OFFSET]
+    scales = [1.0, min(10.0, SPREADS[dtype]), SPREADS[dtype], OFFSETS[dtype]]
     fixed = [Call((("z", shape),), scale=scales[i % len(scales)]) for i, shape in enumerate([*shapes, *shapes, (3, 4)])]
     return fixed + [draw_logits(draw) for _ in range(DRAWN)]
 

@@ -196,7 +196,7 @@ def pool_calls(rank: int, draw: Draw, own: str) -> list[Call]:
         pool_call(x, window=3, stride=2, padding="same"),
         pool_call((2, 2, *cycle((6, 8, 4), rank)), window=3, stride=2, padding="same"),
         pool_call(x, window=3, stride=2, padding="valid"),
-        pool_call((1, 1, *[4] * rank), window=4),
+        pool_call((2, 2, *[4] * rank), window=4),
         pool_call((4, 4, *[4] * rank), window=2, stride=1),  # nothing is told by a shape
         pool_call((9, 9, *cycle((4, 3, 3), rank)), window=2, stride=1),
     ]

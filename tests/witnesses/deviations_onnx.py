@@ -7,8 +7,8 @@ import pytest
 from reference_cnn.oracle import cases, check
 from reference_cnn.oracle.call import Call, numpy_draw
 from reference_cnn.oracle.judge import judge
-from reference_cnn.oracle.targets import onnx as target
 from reference_cnn.oracle.targets.ask import ask
+from reference_cnn.oracle.targets.onnx import target
 from reference_cnn.oracle.windowed import draw_conv
 
 AUTOMATIC = ('padding="same"', 'padding="valid"')

@@ -15,7 +15,7 @@ import reference_cnn as reference
 from reference_cnn._windows import Windows
 from reference_cnn.oracle import Case, cases, check
 from reference_cnn.oracle.call import Call
-from reference_cnn.oracle.targets import onnx
+from reference_cnn.oracle.targets.onnx import target as onnx
 
 
 @pytest.mark.spec("CONV-F1", "CONV-D2", "WIN-D1", "WIN-D2", "WIN-D3", "RND-N1")

@@ -12,7 +12,7 @@ from typing import Any
 
 from reference_cnn.oracle.layers import LAYERS
 
-BUILT_IN = ("reference", "loops", "article", "scipy", "onnx")
+BUILT_IN = ("reference", "loops", "article", "scipy", "torch", "jax", "keras", "onnxruntime", "onnx")
 
 
 class UsageError(ValueError):
@@ -79,7 +79,8 @@ def _named(name: str) -> Any:
     if name in BUILT_IN:
         module = "reference_cnn" if name == "reference" else f"{__name__}.{name}"
         hint = f"it needs a package: pip install 'reference_cnn[{name}]'"
-        return _imported(name, lambda: importlib.import_module(module), hint)
+        found = _imported(name, lambda: importlib.import_module(module), hint)
+        return getattr(found, "target", found)
     if name.endswith(".py") or "/" in name or "\\" in name:
         return _file(Path(name))
     hint = f"give a path that ends with .py, a module that imports, or one of {', '.join(BUILT_IN)}"

@@ -4,6 +4,7 @@ Written from spec/*.md, and sharing nothing with the layers but the dtype to com
 """
 
 import math
+from collections.abc import Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -183,3 +184,65 @@ def _pools(x: Array, window: Any, stride: Any, padding: Any, dilation: Any) -> A
             for k in np.ndindex(_window(x, window))
         ]
         yield n, c, o, [i for i in places if all(0 <= j < a.size for j, a in zip(i, axes))]
+
+
+def relu(z: Array) -> Array:
+    """The larger of z and 0, number by number."""
+    return np.array([v if v > 0 else v * 0 for v in z.flat], z.dtype).reshape(z.shape)
+
+
+def relu_prime(z: Array) -> Array:
+    """1 where z is above 0, else 0, number by number."""
+    return np.array([int(v > 0) for v in z.flat]).reshape(z.shape).astype(z.dtype)
+
+
+def softmax(z: Array) -> Array:
+    """exp(z_i) / Σ_j exp(z_j), row by row, with the largest z taken from all."""
+    a = np.array([p for row in z.reshape(-1, z.shape[-1]) for p in _softmax([float(v) for v in row])])
+    return a.reshape(z.shape).astype(z.dtype)
+
+
+def softmax_backward(da: Array, a: Array) -> Array:
+    """dz_i = Σ_j da_j · a_j · (δ_ij − a_i), row by row."""
+    work = working_dtype(da.dtype)
+    rows, upstream = (v.astype(work).reshape(-1, a.shape[-1]) for v in (a, da))
+    dz = np.zeros(rows.shape, work)
+    for n, i in np.ndindex(rows.shape):
+        for j in range(rows.shape[1]):
+            dz[n, i] += upstream[n, j] * rows[n, j] * (int(i == j) - rows[n, i])
+    return dz.reshape(a.shape).astype(da.dtype)
+
+
+def squared_error(o: Array, y: Array) -> Array:
+    """Σ (y − o)² / 2, term by term."""
+    work = working_dtype(o.dtype)
+    total = np.zeros((), work)
+    for p, q in zip(o.astype(work).flat, y.astype(work).flat):
+        total = total + (q - p) * (q - p) / 2
+    return total.astype(o.dtype)
+
+
+def squared_error_prime(o: Array, y: Array) -> Array:
+    """O − y, number by number."""
+    return np.array([p - q for p, q in zip(o.flat, y.flat)], o.dtype).reshape(o.shape)
+
+
+def cross_entropy(z: Array, labels: Array) -> Array:
+    """Σ_n (log Σ_j exp(z_nj) − z_n,label), with the largest z taken from all."""
+    total = 0.0
+    for row, label in zip(z.astype(float), labels):
+        top = max(row)
+        total += math.log(sum(math.exp(v - top) for v in row)) + top - row[label]
+    return np.asarray(total).astype(z.dtype)
+
+
+def cross_entropy_prime(z: Array, labels: Array) -> Array:
+    """softmax(z), less 1 at the label, row by row."""
+    dz = [[p - (j == label) for j, p in enumerate(_softmax(row))] for row, label in zip(z.astype(float), labels)]
+    return np.array(dz).reshape(z.shape).astype(z.dtype)
+
+
+def _softmax(row: Sequence[float]) -> list[float]:
+    top = max(row)
+    e = [math.exp(v - top) for v in row]
+    return [v / sum(e) for v in e]

@@ -1,0 +1,71 @@
+"""The built-in targets: frameworks pass, but for the deviations of spec/deviations.md, each pinned here."""
+
+import pytest
+
+from reference_cnn.oracle import check
+from reference_cnn.oracle.layers import LAYERS
+
+# PyTorch adds up 16-bit gradients, and squares, in 16 bits.
+NARROW = {
+    "conv_backward": "is wrong",
+    "max_pool_backward": "dx is wrong",
+    "avg_pool_backward": "dx is wrong",
+    "squared_error": "E is wrong",
+}
+
+# Where each target is wrong, and by what it shows; everything else that it offers passes.
+DEVIATIONS: dict[tuple[str, str], dict[str, str]] = {
+    ("onnx", "float64"): {
+        "max_pool_forward": "y is wrong",
+        "avg_pool_forward": "index can't contain negative values",
+        "cross_entropy": "E is wrong",
+    },
+    ("onnxruntime", "float32"): {
+        "sigmoid": "a is wrong",
+        "max_pool_forward": "y has shape (1, 1, 1, 1)",
+        "avg_pool_forward": "y is wrong",
+    },
+    ("torch", "float64"): {},
+    ("torch", "float32"): {},
+    ("torch", "float16"): NARROW,
+    ("torch", "bfloat16"): NARROW,
+}
+
+
+@pytest.mark.spec("ORC-D3", "ORC-D4", "ORC-D5", "RND-N1", "RND-N2", "RND-N4")
+@pytest.mark.parametrize(("target", "dtype"), DEVIATIONS)
+def test_a_framework_passes_but_for_its_deviations(target: str, dtype: str) -> None:
+    report = check(target, dtype=dtype)
+    wrong = {n: r.failure.message for n, r in report.results.items() if r.failure}
+    assert set(wrong) == set(DEVIATIONS[target, dtype]), f"\n{report}"
+    for name, words in DEVIATIONS[target, dtype].items():
+        assert words in wrong[name]
+    assert sum(r.verdict == "pass" for r in report.results.values()) >= 5
+
+
+@pytest.mark.spec("ORC-D5")
+def test_narrow_sums_are_what_is_wrong_with_pytorchs_halves() -> None:
+    assert check("torch", dtype="float16", accumulate="float16", functions=["conv_backward", "squared_error"]).passed
+
+
+@pytest.mark.spec("ORC-D5")
+def test_pytorch_on_three_axes() -> None:
+    pools = [name for name, layer in LAYERS.items() if "pool" in layer.family]
+    results = check("torch", rank=3, functions=pools).results
+    assert {n for n, r in results.items() if r.failure} == {"avg_pool_forward", "avg_pool_backward"}
+    failure = results["avg_pool_forward"].failure
+    assert failure is not None
+    assert "smaller than kernel size" in failure.message
+
+
+@pytest.mark.spec("ORC-D5")
+def test_jax_and_keras() -> None:
+    """Each new shape is compiled, so only some functions are asked."""
+    for target in ("jax", "keras"):
+        report = check(target, functions=["dense_forward", "dense_backward", "sigmoid", "relu", "softmax"])
+        assert report.passed, f"\n{report}"
+    pooling = check("keras", functions=["max_pool_forward"], case="x=1x1x4x4 window=2")
+    assert not pooling.passed
+    assert "inconsistent window_strides" in str(pooling)
+    assert check("keras", functions=["max_pool_forward"], case="x=1x1x4x4 window=2 stride=2").passed
+    assert check("jax", case="x=3x4x7x8 w=6x2x2x3 stride=2,1 padding=0:1,1:0 groups=2").passed
