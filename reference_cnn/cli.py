@@ -11,6 +11,7 @@ import reference_cnn
 from reference_cnn.datasets import NAMES, DataError
 from reference_cnn.explain import UnknownClauseError, explain
 from reference_cnn.oracle import check
+from reference_cnn.oracle.call import PROFILES
 from reference_cnn.oracle.cases import DTYPES
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.targets import BUILT_IN, UsageError
@@ -44,6 +45,7 @@ def _check(options: argparse.Namespace) -> int:
             rank=options.rank,
             accumulate=options.accumulate,
             case=options.case,
+            profile=options.profile,
             seed=options.seed,
             progress=lambda function: status.update(f"asking {function}"),
         )
@@ -97,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument(
         "--accumulate", choices=DTYPES, help="dtype that sums may be formed in (default float32 for 16-bit floats)"
     )
+    judge.add_argument("--profile", default="standard", choices=list(PROFILES), help="how many cases are drawn")
     judge.add_argument("--case", metavar="TEXT", help='ask one question: "x=3x2x6x5 w=2x2x2x2 stride=3,4 padding=same"')
     judge.add_argument("--seed", type=int, default=0, metavar="N", help="draw other shapes and numbers (default 0)")
     judge.add_argument("--json", metavar="FILE", help="write the report as JSON")

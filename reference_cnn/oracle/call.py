@@ -15,6 +15,21 @@ Draw = Callable[[int, int], int]
 Offered = Callable[[str], bool]
 
 
+class Effort(NamedTuple):
+    """How many calls are drawn besides the fixed ones.
+
+    `drawn` with every feature, `simple` of each handful of features that simple code offers, `offered` of each target
+    with what it offers.
+    """
+
+    drawn: int
+    simple: int
+    offered: int
+
+
+PROFILES = {"quick": Effort(2, 1, 8), "standard": Effort(16, 6, 32), "thorough": Effort(160, 30, 320)}
+
+
 def everything(feature: str) -> bool:
     """What a target offers of which nothing is known."""
     return True

@@ -10,7 +10,7 @@ import numpy as np
 
 from reference_cnn._validate import Array
 from reference_cnn.oracle import bounds, judge, notation, numbers, report
-from reference_cnn.oracle.call import Call, numpy_draw, windows_of
+from reference_cnn.oracle.call import PROFILES, Call, numpy_draw, windows_of
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.shapes import calls
 from reference_cnn.oracle.targets import UsageError
@@ -112,6 +112,7 @@ def cases(
     *,
     dtype: str = "float64",
     rank: int = 2,
+    profile: str = "standard",
     seed: int = 0,
     tiers: tuple[Tier, ...] = ("exact", "rounding"),
     accumulate: str | None = None,
@@ -126,6 +127,8 @@ def cases(
         "float64", "float32", "float16" or "bfloat16".
     rank : int
         Spatial axes of convolutions and poolings, 1 or more.
+    profile : str
+        "quick", "standard" or "thorough": how many calls are drawn besides the fixed ones.
     seed : int
         Draws other shapes, options and numbers.
     tiers : tuple of "exact", "rounding"
@@ -155,6 +158,7 @@ def cases(
         ("function", function, tuple(LAYERS)),
         ("dtype", dtype, DTYPES),
         ("accumulate", accumulate or dtype, DTYPES),
+        ("profile", profile, tuple(PROFILES)),
         *(("tier", tier, get_args(Tier)) for tier in tiers),
     ):
         if value not in known:
@@ -162,6 +166,6 @@ def cases(
     for name, number, least in (("rank", rank, 1), ("seed", seed, 0)):
         if number < least:
             raise UsageError(f"cases: {name} must be at least {least}, is {number}")
-    asked = calls(function, numpy_draw(seed, rank), rank, dtype)
+    asked = calls(function, numpy_draw(seed, rank), rank, dtype, PROFILES[profile])
     questions = [Case(function, call, tier, dtype, seed, accumulate) for call in asked for tier in tiers]
     return [case for case in questions if case.tier != "exact" or numbers.exact(case)]

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from reference_cnn.oracle import notation, numbers
-from reference_cnn.oracle.call import keyword_of, numpy_draw
+from reference_cnn.oracle.call import PROFILES, Effort, Offered, keyword_of, numpy_draw
 from reference_cnn.oracle.cases import Case, Tier, cases
 from reference_cnn.oracle.judge import Failure, Kind, judge
 from reference_cnn.oracle.layers import LAYERS
@@ -28,6 +28,7 @@ def check(
     rank: int = 2,
     accumulate: str | None = None,
     case: str | None = None,
+    profile: str = "standard",
     seed: int = 0,
     progress: Callable[[str], None] = lambda function: None,
 ) -> Report:
@@ -49,6 +50,8 @@ def check(
         The dtype in which a right answer may form its sums; without it float32 for 16-bit floats, else dtype itself.
     case : str, optional
         Ask this one question, `"x=3x2x6x5 w=2x2x2x2 stride=3,4"`, instead of the standard ones.
+    profile : str
+        "quick", "standard" or "thorough": how many calls are drawn besides the fixed ones.
     seed : int
         Draws other shapes, options and numbers; at least 0.
     progress : callable
@@ -76,14 +79,15 @@ def check(
     """
     found = load(target)
     wanted = functions or LAYERS
-    standard = {f: cases(f, dtype=dtype, rank=rank, seed=seed, accumulate=accumulate) for f in wanted}
+    standard = {f: cases(f, dtype=dtype, rank=rank, profile=profile, seed=seed, accumulate=accumulate) for f in wanted}
     questions = standard if case is None else _one_question(standard, case)
     if not any(f in found.functions for f in questions):
         raise TargetError(f"{found.name} offers none of {', '.join(questions)}, so there is nothing to judge")
+    effort = PROFILES[profile] if case is None else None
     results = {}
     for name, asked in questions.items():
         progress(name)
-        results[name] = _examine(found, asked, one=case is not None) if name in found.functions else Result("missing")
+        results[name] = _examine(found, asked, effort) if name in found.functions else Result("missing")
     return Report(found.name, dtype, seed, results)
 
 
@@ -109,8 +113,8 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
     return questions
 
 
-def _examine(target: Target, asked: list[Case], *, one: bool) -> Result:
-    """Ask all, see what is offered, ask more of that, judge, and shrink the first failure; one case stays alone."""
+def _examine(target: Target, asked: list[Case], effort: Effort | None) -> Result:
+    """Ask all, see what is offered, ask more of that, judge, shrink the first failure; with no effort, no more than asked."""
     name = asked[0].function
     function = target.functions[name]
     lacking = keywords_missing(function, {k for c in asked for k in c.keywords})
@@ -124,8 +128,8 @@ def _examine(target: Target, asked: list[Case], *, one: bool) -> Result:
     def offered(feature: str) -> bool:
         return feature not in refused and keyword_of(feature) not in lacking
 
-    if not one:
-        answers += [(c, ask(function, c)) for c in _more(asked[0], offered)]
+    if effort:
+        answers += [(c, ask(function, c)) for c in _more(asked[0], offered, effort)]
     answered = [a for _, a in answers if a.outcome == "answered"]
     omitted = [o for o in LAYERS[name].outputs if answered and all(a.outputs[o] is None for a in answered)]
     required = set(LAYERS[name].outputs) - set(omitted)
@@ -146,15 +150,15 @@ def _examine(target: Target, asked: list[Case], *, one: bool) -> Result:
         answer = ask(function, case)
         return None if answer.outcome == "not implemented" else judge(case, answer, required).failure
 
-    failure = first if one else smallest(first, attempt, offered)
+    failure = smallest(first, attempt, offered) if effort else first
     failure = replace(failure, reproduce=_reproduce(target, failure.case))
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures))
 
 
-def _more(case: Case, offered: Callable[[str], bool]) -> list[Case]:
+def _more(case: Case, offered: Offered, effort: Effort) -> list[Case]:
     """Cases drawn from what the target offers, so that every pair of features that it has is asked about."""
-    calls = more_calls(case.function, numpy_draw(case.seed, case.rank, 1), case.rank, offered)
+    calls = more_calls(case.function, numpy_draw(case.seed, case.rank, 1), case.rank, offered, effort)
     questions = [replace(case, call=call, tier=tier) for call in calls for tier in get_args(Tier)]
     return [question for question in questions if question.tier != "exact" or numbers.exact(question)]
 

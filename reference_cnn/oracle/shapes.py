@@ -3,12 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from reference_cnn.oracle.call import Call, Draw, Offered, everything
+from reference_cnn.oracle.call import Call, Draw, Effort, Offered, everything
 from reference_cnn.oracle.layers import LAYERS, Family
-from reference_cnn.oracle.windowed import DRAWN, conv_calls, draw_bias, draw_conv, draw_pool, draw_telling, pool_calls
-
-# Of each target, this many calls with what it offers, besides those that everybody is asked.
-DRAWN_OFFERED = 32
+from reference_cnn.oracle.windowed import conv_calls, draw_bias, draw_conv, draw_pool, draw_telling, pool_calls
 
 # The widest arguments at which an activation of the dtype is still told from its limit, …
 RANGES = {"float64": 740.0, "float32": 100.0, "float16": 16.0, "bfloat16": 88.0}
@@ -18,11 +15,11 @@ SPREADS = {"float64": 2000.0, "float32": 300.0, "float16": 6.0, "bfloat16": 3.0}
 OFFSETS = {"float64": 1000.0, "float32": 200.0, "float16": 16.0, "bfloat16": 100.0}
 
 
-def dense_calls(draw: Draw) -> list[Call]:
+def dense_calls(draw: Draw, effort: Effort) -> list[Call]:
     """Return calls of a dense layer: sizes apart, all equal, and 1 each."""
     sizes = [(3, 4, 2), (5, 2, 7), (4, 4, 4), (1, 3, 2), (3, 1, 2), (3, 2, 1), (2, 60, 3), (9, 3, 17), (17, 9, 5)]
     fixed = [_dense(*s, b=b) for s in sizes for b in (False, True)]
-    return fixed + [draw_dense(draw) for _ in range(DRAWN)]
+    return fixed + [draw_dense(draw) for _ in range(effort.drawn)]
 
 
 def draw_dense(draw: Draw, offered: Offered = everything) -> Call:
@@ -35,13 +32,13 @@ def _dense(n: int, features: int, neurons: int, *, b: bool) -> Call:
     return Call(tuple(shapes))
 
 
-def activation_calls(draw: Draw, dtype: str) -> list[Call]:
+def activation_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     """Return calls of an activation: tiny, ordinary and large numbers up to the range of the dtype, on 1 to 3 axes."""
     shapes = [(97,), (8, 16), (2, 3, 5), (1, 1)]
     fixed = [
         Call((("z", shapes[i % 4]),), scale=s) for i, s in enumerate((4.0, 12.0, 1e-3, 1.0, 40.0, 88.0, RANGES[dtype]))
     ]
-    return [c for c in fixed if c.scale <= RANGES[dtype]] + [draw_activation(draw) for _ in range(DRAWN)]
+    return [c for c in fixed if c.scale <= RANGES[dtype]] + [draw_activation(draw) for _ in range(effort.drawn)]
 
 
 def draw_activation(draw: Draw) -> Call:
@@ -49,12 +46,12 @@ def draw_activation(draw: Draw) -> Call:
     return Call((("z", (draw(1, 4), draw(1, 9))),), scale=float(draw(1, 16)))
 
 
-def logits_calls(draw: Draw, dtype: str) -> list[Call]:
+def logits_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     """Return calls with rows of logits: ordinary ones, wide ones, and rows far apart."""
     shapes = [(3, 4), (5, 2), (4, 4), (1, 3), (3, 1), (9, 17), (2, 10)]
     scales = [1.0, min(10.0, SPREADS[dtype]), SPREADS[dtype], OFFSETS[dtype]]
     fixed = [Call((("z", shape),), scale=scales[i % len(scales)]) for i, shape in enumerate([*shapes, *shapes, (3, 4)])]
-    return fixed + [draw_logits(draw) for _ in range(DRAWN)]
+    return fixed + [draw_logits(draw) for _ in range(effort.drawn)]
 
 
 def draw_logits(draw: Draw) -> Call:
@@ -62,10 +59,10 @@ def draw_logits(draw: Draw) -> Call:
     return Call((("z", (draw(1, 4), draw(1, 6))),), scale=float(draw(1, 3)))
 
 
-def error_calls(draw: Draw) -> list[Call]:
+def error_calls(draw: Draw, effort: Effort) -> list[Call]:
     """Return calls of an error: what a network with one output has, and other shapes."""
     fixed = [Call((("o", shape),)) for shape in ((3, 1), (5,), (4, 4), (2, 3, 4), (1, 1), (3, 5), (17, 9))]
-    return fixed + [draw_error(draw) for _ in range(DRAWN)]
+    return fixed + [draw_error(draw) for _ in range(effort.drawn)]
 
 
 def draw_error(draw: Draw) -> Call:
@@ -76,43 +73,56 @@ def draw_error(draw: Draw) -> Call:
 class Asking(NamedTuple):
     """How a family is asked: calls for every target, a call drawn from what one offers, and what a call states."""
 
-    fixed: Callable[[Draw, int, str], list[Call]]
+    fixed: Callable[[Draw, int, str, Effort], list[Call]]
     drawn: Callable[[Draw, int, Offered], Call]
     options: tuple[str, ...] = ()
 
 
 ASKING: dict[Family, Asking] = {
     "conv": Asking(
-        lambda draw, rank, dtype: conv_calls(rank, draw), draw_conv, ("stride", "padding", "dilation", "groups")
+        lambda draw, rank, dtype, effort: conv_calls(rank, draw, effort),
+        draw_conv,
+        ("stride", "padding", "dilation", "groups"),
     ),
-    "dense": Asking(lambda draw, rank, dtype: dense_calls(draw), lambda draw, rank, offered: draw_dense(draw, offered)),
+    "dense": Asking(
+        lambda draw, rank, dtype, effort: dense_calls(draw, effort),
+        lambda draw, rank, offered: draw_dense(draw, offered),
+    ),
     "activation": Asking(
-        lambda draw, rank, dtype: activation_calls(draw, dtype), lambda draw, rank, offered: draw_activation(draw)
+        lambda draw, rank, dtype, effort: activation_calls(draw, dtype, effort),
+        lambda draw, rank, offered: draw_activation(draw),
     ),
     "softmax": Asking(
-        lambda draw, rank, dtype: [*logits_calls(draw, dtype), Call((("z", (7,)),)), Call((("z", (2, 3, 4)),))],
+        lambda draw, rank, dtype, effort: [
+            *logits_calls(draw, dtype, effort),
+            Call((("z", (7,)),)),
+            Call((("z", (2, 3, 4)),)),
+        ],
         lambda draw, rank, offered: draw_logits(draw),
     ),
     "logits": Asking(
-        lambda draw, rank, dtype: logits_calls(draw, dtype), lambda draw, rank, offered: draw_logits(draw)
+        lambda draw, rank, dtype, effort: logits_calls(draw, dtype, effort),
+        lambda draw, rank, offered: draw_logits(draw),
     ),
-    "error": Asking(lambda draw, rank, dtype: error_calls(draw), lambda draw, rank, offered: draw_error(draw)),
+    "error": Asking(
+        lambda draw, rank, dtype, effort: error_calls(draw, effort), lambda draw, rank, offered: draw_error(draw)
+    ),
     "max pool": Asking(
-        lambda draw, rank, dtype: pool_calls(rank, draw, "dilation"),
+        lambda draw, rank, dtype, effort: pool_calls(rank, draw, "dilation", effort),
         lambda draw, rank, offered: draw_pool(draw, rank, offered, "dilation"),
         ("window", "stride", "padding", "dilation"),
     ),
     "average pool": Asking(
-        lambda draw, rank, dtype: pool_calls(rank, draw, "include_padding"),
+        lambda draw, rank, dtype, effort: pool_calls(rank, draw, "include_padding", effort),
         lambda draw, rank, offered: draw_pool(draw, rank, offered, "include_padding"),
         ("window", "stride", "padding", "include_padding"),
     ),
 }
 
 
-def calls(function: str, draw: Draw, rank: int, dtype: str) -> list[Call]:
+def calls(function: str, draw: Draw, rank: int, dtype: str, effort: Effort) -> list[Call]:
     """Return the calls of a function that every target is asked with, none twice."""
-    fixed = ASKING[LAYERS[function].family].fixed(draw, rank, dtype)
+    fixed = ASKING[LAYERS[function].family].fixed(draw, rank, dtype, effort)
     return list(dict.fromkeys(_stated(call, function) for call in fixed))
 
 
@@ -121,14 +131,14 @@ def drawn_call(function: str, draw: Draw, rank: int, offered: Offered) -> Call:
     return _stated(ASKING[LAYERS[function].family].drawn(draw, rank, offered), function)
 
 
-def more_calls(function: str, draw: Draw, rank: int, offered: Offered) -> list[Call]:
+def more_calls(function: str, draw: Draw, rank: int, offered: Offered, effort: Effort) -> list[Call]:
     """Draw calls that use only offered features; functions without options have none to combine."""
     family = LAYERS[function].family
     if not ASKING[family].options:
         return []
     if family == "conv":
-        return [_stated(draw_telling(draw, rank, offered), function) for _ in range(DRAWN_OFFERED)]
-    return [drawn_call(function, draw, rank, offered) for _ in range(DRAWN_OFFERED)]
+        return [_stated(draw_telling(draw, rank, offered), function) for _ in range(effort.offered)]
+    return [drawn_call(function, draw, rank, offered) for _ in range(effort.offered)]
 
 
 def fits(function: str, call: Call) -> bool:

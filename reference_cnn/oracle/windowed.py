@@ -5,15 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from reference_cnn._windows import Windows, spans_of
-from reference_cnn.oracle.call import Call, Draw, Offered, everything, windows_of
+from reference_cnn.oracle.call import Call, Draw, Effort, Offered, everything, windows_of
 
 T = TypeVar("T")
 
-# How many cases are drawn besides the fixed ones: with every feature, and with the few that simple code offers.
-DRAWN = 16
-DRAWN_SIMPLE = 6
 # So many numbers that differ, as a maximum wants them, has even bfloat16.
 DISTINCT = 128
+# Features that simple code offers, and nothing besides.
 SIMPLE = (
     {"b", "no b"},
     {"no b", "stride", "padding"},
@@ -27,7 +25,7 @@ def conv_call(x: Sequence[int], w: Sequence[int], *, b: bool = False, **options:
     return Call(tuple(shapes), tuple(options.items()))
 
 
-def conv_calls(rank: int, draw: Draw) -> list[Call]:
+def conv_calls(rank: int, draw: Draw, effort: Effort) -> list[Call]:
     """Return calls of a convolution: one feature at a time, known traps, and drawn ones with everything at once."""
     d, k = cycle((8, 6, 5), rank), cycle((3, 2, 2), rank)
     x, w = (3, 2, *d), (4, 2, *k)
@@ -77,8 +75,8 @@ def conv_calls(rank: int, draw: Draw) -> list[Call]:
         conv_call((2, 3, 7, 6), (3, 3, 2, 2), stride=(4, 3), padding=((1, 0), (1, 1)), dilation=(3, 2)),
         conv_call((3, 4, 7, 8), (6, 2, 2, 3), stride=(2, 1), padding=((0, 1), (1, 0)), groups=2),
     ]
-    simple = [draw_telling(draw, rank, offered.__contains__) for offered in SIMPLE for _ in range(DRAWN_SIMPLE)]
-    return single + traps * (rank == 2) + simple + [draw_telling(draw, rank) for _ in range(DRAWN)]
+    simple = [draw_telling(draw, rank, offered.__contains__) for offered in SIMPLE for _ in range(effort.simple)]
+    return single + traps * (rank == 2) + simple + [draw_telling(draw, rank) for _ in range(effort.drawn)]
 
 
 def draw_telling(draw: Draw, rank: int, offered: Offered = everything) -> Call:
@@ -175,7 +173,7 @@ def pool_call(x: Sequence[int], **options: Any) -> Call:
     return Call((("x", tuple(x)),), tuple(options.items()))
 
 
-def pool_calls(rank: int, draw: Draw, own: str) -> list[Call]:
+def pool_calls(rank: int, draw: Draw, own: str, effort: Effort) -> list[Call]:
     """Return calls of a pooling: one feature at a time, overlaps and gaps, and drawn ones with everything at once."""
     x = (3, 2, *cycle((7, 9, 5), rank))
     fixed = [
@@ -211,7 +209,7 @@ def pool_calls(rank: int, draw: Draw, own: str) -> list[Call]:
             pool_call(x, window=3, stride=2, padding="same", include_padding=True),
         ],
     }
-    return fixed + special[own] + [draw_pool(draw, rank, everything, own) for _ in range(DRAWN)]
+    return fixed + special[own] + [draw_pool(draw, rank, everything, own) for _ in range(effort.drawn)]
 
 
 def cycle(values: tuple[T, ...], count: int) -> tuple[T, ...]:
