@@ -1,5 +1,6 @@
 """The article's network: its data, its shapes, its gradient, and its training."""
 
+import re
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference_cnn import article, check_gradient, cross_entropy, digits
+from reference_cnn import article, check_gradient, cross_entropy, dense_backward, dense_forward, digits, sigmoid
 from reference_cnn.cli import main
 from reference_cnn.datasets import DataError, article_images, load
 
@@ -96,6 +97,34 @@ def test_it_learns_and_so_does_one_with_frozen_filters() -> None:
         )
         frozen.append(article.loss(article.forward(q, x).o, y))
     assert (np.diff(frozen) < 0).all()  # so a falling loss is no evidence for the gradient of the filters
+
+
+ROOT = Path(__file__).parents[1]
+STATED = [ROOT / "README.md", ROOT / "spec" / "network.md", ROOT / "spec" / "walkthrough.md"]
+
+
+def test_the_figures_that_are_stated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train"]) == 0
+    found = re.search(r"epoch 500: loss (\S+), accuracy (\S+)%\n$", capsys.readouterr().out)
+    assert found
+    for path in STATED:
+        text = path.read_text(encoding="utf-8")
+        assert re.search(f"loss (of )?{found[1]}|falls at every step, to {found[1]}", text), path
+        assert f"{found[2]} %" in text, path
+
+
+def test_the_figure_for_frozen_filters_that_is_stated() -> None:
+    x, labels = article_images()
+    y, p = article.binary(labels), article.initialise(0)
+    # Filters that do not move give the same features at every step.
+    features, w, b, losses = article.forward(p, x).a1.reshape(len(x), -1), p.weights, p.b2, []
+    for _ in range(500):
+        o = sigmoid(dense_forward(features, w, b))
+        losses.append(article.loss(o, y))
+        gradients = dense_backward((o - y) * o * (1 - o), features, w)
+        w, b = w - 0.0003 * gradients.dw, b - 0.0003 * gradients.db
+    assert (np.diff(losses) < 0).all()
+    assert all(f"to {losses[-1]:.4f}" in path.read_text(encoding="utf-8") for path in STATED)
 
 
 def test_train_prints_plots_saves_and_repeats_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
