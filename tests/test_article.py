@@ -1,5 +1,6 @@
 """The article's network: its data, its shapes, its gradient, and its training."""
 
+import io
 import re
 import sys
 from collections.abc import Iterator
@@ -9,8 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from reference_cnn import article, check_gradient, cross_entropy, dense_backward, dense_forward, digits, sigmoid
+from reference_cnn import (
+    article,
+    check_gradient,
+    cross_entropy,
+    dense_backward,
+    dense_forward,
+    digits,
+    sigmoid,
+    training,
+)
 from reference_cnn.cli import main
 from reference_cnn.datasets import DataError, article_images, load
 
@@ -133,7 +144,9 @@ def test_train_prints_plots_saves_and_repeats_itself(tmp_path: Path, capsys: pyt
     assert main([*arguments, "--plot", str(plot), "--save", str(save)]) == 0
     printed = capsys.readouterr().out
     assert printed.count("loss") == 10
-    assert printed.splitlines()[-1].startswith("epoch 20: loss ")
+    last = [f"parameters saved in {save}", f"plot drawn in {plot}"]
+    assert printed.splitlines()[-2:] == last
+    assert printed.splitlines()[-3].startswith("epoch 20: loss ")
     assert plot.read_bytes().startswith(b"\x89PNG")
     with np.load(save) as file:
         assert {n: file[n].shape for n in file} == {
@@ -143,7 +156,7 @@ def test_train_prints_plots_saves_and_repeats_itself(tmp_path: Path, capsys: pyt
             "b2": (1,),
         }
     assert main(arguments) == 0
-    assert capsys.readouterr().out == printed
+    assert capsys.readouterr().out.splitlines() == printed.splitlines()[:-2]
 
 
 @pytest.fixture
@@ -159,9 +172,9 @@ def test_ten_classes_from_a_file(small_set: Path, capsys: pytest.CaptureFixture[
     plot = tmp_path / "plot.png"
     options = ["--classes", "10", "--filters", "4", "--epochs", "10"]
     assert main(["train", "--data", str(small_set), *options, "--plot", str(plot)]) == 0
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("test set of 50 images: accuracy ")
-    assert float(last.split()[-1].rstrip("%")) > 60  # ten epochs of four batches: far above the tenth of guessing
+    found = re.search(r"^test set of 50 images: accuracy (\S+)%$", capsys.readouterr().out, flags=re.MULTILINE)
+    assert found
+    assert float(found[1]) > 60  # ten epochs of four batches: far above the tenth of guessing
     assert plot.exists()
     assert main(["train", "--data", str(small_set), "--epochs", "1"]) == 0
 
@@ -207,8 +220,63 @@ def test_interrupted_it_saves_what_it_has(
 
     monkeypatch.setattr(article, "train", interrupted)
     assert main(["train", "--filters", "1", "--save", str(save)]) == 0
-    assert "interrupted after 3 of 500 epochs" in capsys.readouterr().out
+    assert "interrupted after 3 of 500 epochs\nepoch 3: loss" in capsys.readouterr().out
     x, labels = article_images()
     third = list(plain(article.initialise(0, filters=1), x, article.binary(labels), epochs=3))[-1]
     with np.load(save) as file:
         assert np.array_equal(file["filters"], third.parameters.filters)
+
+
+def test_interrupted_within_an_epoch_it_saves_the_batches_that_are_done(
+    small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, save, seen = digits.train, tmp_path / "p.npz", []
+
+    def interrupted(*arguments: Any, watch: Any, **options: Any) -> Iterator[digits.Epoch]:
+        def count(done: float, epoch: digits.Epoch) -> None:
+            watch(done, epoch)
+            seen.append(epoch)
+            if len(seen) == 6:
+                raise KeyboardInterrupt
+
+        return plain(*arguments, watch=count, **options)
+
+    monkeypatch.setattr(digits, "train", interrupted)
+    arguments = ["--classes", "10", "--data", str(small_set), "--epochs", "3"]
+    assert main(["train", *arguments, "--save", str(save), "--plot", str(tmp_path / "plot.png")]) == 0
+    # 200 images are four batches of 64, the last of 8; the second epoch is half done.
+    assert "interrupted after 1.5 of 3 epochs\nepoch 2: loss" in capsys.readouterr().out
+    assert [e.number for e in seen] == [1, 1, 1, 1, 2, 2]
+    assert 0 < seen[-1].accuracy < 1
+    with np.load(save) as file:
+        assert all(np.array_equal(file[name], value) for name, value in seen[-1].parameters._asdict().items())
+
+
+def test_what_the_batches_are_told_is_what_the_epoch_says() -> None:
+    x, labels = article_images()
+    told: list[tuple[float, digits.Epoch]] = []
+    start = digits.initialise(0, filters=2)
+    epochs = list(digits.train(start, x, labels, seed=0, epochs=2, watch=lambda *what: told.append(what)))
+    assert [done for done, _ in told] == [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
+    first = np.random.default_rng(0).permutation(200)[:64]
+    z = digits.forward(start, x[first]).z3
+    assert told[0][1].loss == float(cross_entropy(z, labels[first])) / 64
+    assert told[0][1].accuracy == (z.argmax(axis=1) == labels[first]).mean()
+    for epoch, (_, last) in zip(epochs, told[3::4]):
+        assert (last.number, last.loss, last.accuracy) == (epoch.number, epoch.loss, epoch.accuracy)
+
+
+def test_the_bar_leaves_room_for_what_ctrl_c_echoes_and_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(force_terminal=True, width=80, height=24, legacy_windows=False, file=io.StringIO())
+    monkeypatch.setattr(training, "Console", lambda: terminal)
+    steps = [article.Epoch(n, 10000.0, 1.0, article.initialise(0)) for n in range(1, 501)]
+    monkeypatch.setattr(article, "train", lambda *arguments, **options: iter(steps))
+    assert main(["train"]) == 0
+    assert isinstance(terminal.file, io.StringIO)
+    drawn = terminal.file.getvalue()
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn))
+    assert any("500/500 loss" in line for line in lines)
+    assert max(map(len, lines)) <= 80 - len("^C")
+    assert "nan" not in drawn
+    *_, after_bar = drawn.split("500/500")
+    assert "\x1b[1A\x1b[2K" in after_bar  # one line up, and erased
