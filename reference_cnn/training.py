@@ -20,6 +20,8 @@ LINES = 10
 # Narrow enough for all of it, and for the ^C that a terminal echoes behind it, to fit on a line of 80 characters:
 # a line that wraps is not erased.
 BAR_WIDTH = 24
+# Epochs that are marked in the plot: a line through one point cannot be seen.
+FEW = 20
 
 Epoch = article.Epoch | digits.Epoch
 Watch = Callable[[float, Epoch], None]
@@ -146,7 +148,7 @@ def _plot(
         (left, [e.loss for e in done], "loss"),
         (right, [e.accuracy for e in done], "accuracy"),
     ):
-        axes.plot(numbers, values, color="tab:blue")
+        axes.plot(numbers, values, color="tab:blue", marker="o" if len(done) <= FEW else "")
         axes.set(xlabel="epoch", ylabel=label)
         axes.grid(alpha=0.3)
     grid = bottom.subplots(2, shown + 1, squeeze=False)

@@ -2,7 +2,6 @@
 
 import io
 import re
-import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib import image
 from rich.console import Console
 
 from reference_cnn import (
@@ -23,7 +23,7 @@ from reference_cnn import (
     training,
 )
 from reference_cnn.cli import main
-from reference_cnn.datasets import DataError, article_images, load
+from reference_cnn.datasets import article_images
 
 
 @pytest.mark.spec("NET-D1")
@@ -159,6 +159,14 @@ def test_train_prints_plots_saves_and_repeats_itself(tmp_path: Path, capsys: pyt
     assert capsys.readouterr().out.splitlines() == printed.splitlines()[:-2]
 
 
+def test_a_single_epoch_can_be_seen_in_the_plot(tmp_path: Path) -> None:
+    assert main(["train", "--epochs", "1", "--filters", "1", "--plot", str(tmp_path / "plot.png")]) == 0
+    picture = image.imread(tmp_path / "plot.png")
+    curves = picture[: picture.shape[0] * 2 // 5, :, :3]
+    blue = np.abs(curves - np.array([31, 119, 180]) / 255).max(axis=2) < 0.02
+    assert min(blue[:, :600].sum(), blue[:, 600:].sum()) > 20
+
+
 @pytest.fixture
 def small_set(tmp_path: Path) -> Path:
     """The article's images as a training and a test set in Keras's form."""
@@ -190,23 +198,6 @@ def test_ten_classes_from_a_file(small_set: Path, capsys: pytest.CaptureFixture[
 def test_train_says_what_is_missing(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *arguments]) == 2
     assert message in capsys.readouterr().err
-
-
-def test_files_of_another_form_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "text.npz").write_text("no archive")
-    np.savez(tmp_path / "other.npz", x_train=np.zeros(3))
-    np.savez(tmp_path / "floats.npz", x_train=np.zeros((2, 4, 4)), y_train=[0, 1], x_test=np.zeros(1), y_test=[0])
-    for name in ("text", "other"):
-        with pytest.raises(DataError, match=rf"{name}\.npz is no \.npz file with x_train"):
-            load(str(tmp_path / f"{name}.npz"))
-    with pytest.raises(DataError, match=r"images must be .* of uint8"):
-        load(str(tmp_path / "floats.npz"))
-
-
-def test_keras_that_is_absent_or_cannot_download(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "keras", None)
-    with pytest.raises(DataError, match=r"mnist comes with Keras: pip install 'reference_cnn\[keras\]'"):
-        load("mnist")
 
 
 def test_interrupted_it_saves_what_it_has(
