@@ -99,6 +99,13 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session
+def figures(session: nox.Session) -> None:
+    """Draw the figures of spec/walkthrough.md anew."""
+    session.install(*CONSTRAINTS, "-e", ".")
+    session.run("python", "tests/figures.py", "--write")
+
+
+@nox.session
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt anew: the newest versions that everything works with together."""
     session.install(TORCH)

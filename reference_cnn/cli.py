@@ -18,6 +18,7 @@ from reference_cnn.oracle.targets import BUILT_IN, UsageError
 from reference_cnn.training import train
 
 RIGHT, WRONG, UNUSABLE = 0, 1, 2
+INTERRUPTED = 130  # as a shell has it after Ctrl-C
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, UnknownClauseError, DataError, OSError) as error:
         print(f"reference-cnn: {error}", file=sys.stderr)
         return UNUSABLE
+    except KeyboardInterrupt:
+        print("reference-cnn: interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -76,9 +76,11 @@ def _from_keras(name: str) -> tuple[Array, ...]:
     try:
         keras: Any = importlib.import_module("keras")
     except ImportError as error:
-        raise DataError(
-            f"{name} comes with Keras: pip install 'reference_cnn[keras]', or give the path of an .npz file"
-        ) from error
+        if error.name == "keras":
+            advice = "comes with Keras: pip install 'reference_cnn[keras]'"
+        else:  # Keras wants TensorFlow, installed or not, unless told otherwise
+            advice = f"comes with Keras, which does not import ({error}): set KERAS_BACKEND=jax or what you have"
+        raise DataError(f"{name} {advice}, or give the path of an .npz file") from error
     try:
         (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
     except Exception as error:

@@ -1,7 +1,7 @@
 """Ten classes: two convolutions with rectifiers and max pooling, a dense layer, and cross-entropy; clauses NET."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -93,11 +93,15 @@ def accuracy(p: Parameters, x: Array, labels: Array, *, batch: int = 500) -> flo
 
 
 def train(
-    p: Parameters, x: Array, labels: Array, *, seed: int, epochs: int = 3, learning_rate: float = 0.1, batch: int = 64
-) -> Iterator[Epoch]:
-    """Stochastic gradient descent on shuffled batches, with the mean gradient of each; the rate falls to 0 linearly."""
+    p: Parameters, x: Array, labels: Array, *, seed: int, epochs: int = 3, learning_rate: float = 0.1, batch: int = 64,
+    watch: Callable[[float, Epoch], None] = lambda done, epoch: None,
+) -> Iterator[Epoch]:  # fmt: skip
+    """Stochastic gradient descent on shuffled batches, with the mean gradient of each; the rate falls to 0 linearly.
+
+    After each batch `watch` is told how many epochs are done, with their parts, and the epoch as it stands.
+    """
     rng = np.random.default_rng(seed)
-    steps, done = epochs * math.ceil(len(x) / batch), 0
+    batches, done = math.ceil(len(x) / batch), 0
     for number in range(1, epochs + 1):
         total = right = 0.0
         order = rng.permutation(len(x))
@@ -106,8 +110,10 @@ def train(
             layers = forward(p, x[chosen])
             total += float(cross_entropy(layers.z3, labels[chosen]))
             right += float((layers.z3.argmax(axis=1) == labels[chosen]).sum())
-            rate = np.float32(learning_rate * (1 - done / steps) / len(chosen))
+            rate = np.float32(learning_rate * (1 - done / (epochs * batches)) / len(chosen))
             gradients = backward(p, x[chosen], layers, labels[chosen])
             p = Parameters(*(value - rate * gradient for value, gradient in zip(p, gradients)))
             done += 1
+            seen = start + len(chosen)
+            watch(done / batches, Epoch(number, total / seen, right / seen, p))
         yield Epoch(number, total / len(x), right / len(x), p)

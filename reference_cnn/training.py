@@ -2,8 +2,8 @@
 
 import argparse
 import importlib
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,16 +17,33 @@ from reference_cnn.datasets import DataError, Examples, article_images, load
 
 # Lines that are printed where there is no terminal to draw a bar on.
 LINES = 10
+# Narrow enough for all of it, and for the ^C that a terminal echoes behind it, to fit on a line of 80 characters:
+# a line that wraps is not erased.
+BAR_WIDTH = 24
+# Epochs that are marked in the plot: a line through one point cannot be seen.
+FEW = 20
+
+Epoch = article.Epoch | digits.Epoch
+Watch = Callable[[float, Epoch], None]
 
 
 class Run(NamedTuple):
     """A network about to be trained: its epochs, how many, and what to plot and report afterwards."""
 
-    epochs: Iterator[article.Epoch | digits.Epoch]
+    epochs: Callable[[Watch], Iterator[Epoch]]
     total: int
     start: article.Parameters | digits.Parameters
     images: Array
     test: Examples | None
+
+
+@dataclass
+class Learned:
+    """What there is when training ends or is interrupted: whole epochs, and the last one as far as it came."""
+
+    done: list[Epoch] = field(default_factory=list)
+    latest: Epoch | None = None
+    epochs: float = 0
 
 
 def train(options: argparse.Namespace) -> None:
@@ -36,30 +53,33 @@ def train(options: argparse.Namespace) -> None:
             raise DataError(f"{Path(path).parent} is no folder to write {Path(path).name} to")
     plot = _plotter() if options.plot else None
     run = _ten_classes(options) if options.classes == 10 else _two_classes(options)
-    console = Console()
-    done: list[article.Epoch | digits.Epoch] = []
+    console, learned = Console(), Learned()
     try:
-        _follow(run, console, done)
+        _follow(run, console, learned)
     except KeyboardInterrupt:
-        console.print(f"interrupted after {len(done)} of {run.total} epochs")
-    parameters = done[-1].parameters if done else run.start
-    if done:
-        console.print(f"epoch {done[-1].number}: loss {done[-1].loss:.4f}, accuracy {done[-1].accuracy:.1%}")
-    if run.test is not None and isinstance(parameters, digits.Parameters):
-        share = digits.accuracy(parameters, run.test.x.astype(np.float32), run.test.labels)
-        console.print(f"test set of {len(run.test.x)} images: accuracy {share:.2%}")
+        console.print(f"interrupted after {round(learned.epochs, 2):g} of {run.total} epochs")
+    _report(console, learned)
+    parameters = learned.latest.parameters if learned.latest else run.start
     if options.save:
         with Path(options.save).open("wb") as file:
             np.savez(file, **parameters._asdict())
+        console.print(f"parameters saved in {options.save}", markup=False, soft_wrap=True)
+    if run.test is not None and isinstance(parameters, digits.Parameters):
+        share = digits.accuracy(parameters, run.test.x.astype(np.float32), run.test.labels)
+        console.print(f"test set of {len(run.test.x)} images: accuracy {share:.2%}")
     if plot is not None:
-        _plot(plot, options.plot, done, parameters, run.images[:1])
+        _plot(plot, options.plot, learned.done, parameters, run.images[:1])
+        console.print(f"plot drawn in {options.plot}", markup=False, soft_wrap=True)
 
 
 def _two_classes(options: argparse.Namespace) -> Run:
     examples = article_images() if options.data is None else load(options.data)[0]
     start = article.initialise(options.seed, filters=options.filters or 3, size=examples.x.shape[2:])
     count, rate = options.epochs or 500, options.learning_rate or 0.0003
-    epochs = article.train(start, examples.x, article.binary(examples.labels), epochs=count, learning_rate=rate)
+
+    def epochs(watch: Watch) -> Iterator[Epoch]:
+        return article.train(start, examples.x, article.binary(examples.labels), epochs=count, learning_rate=rate)
+
     return Run(epochs, count, start, examples.x, None)
 
 
@@ -70,21 +90,35 @@ def _ten_classes(options: argparse.Namespace) -> Run:
     x = training.x.astype(np.float32)
     start = digits.initialise(options.seed, filters=options.filters or 8, size=x.shape[2:])
     count, rate = options.epochs or 2, options.learning_rate or 0.1
-    epochs = digits.train(start, x, training.labels, seed=options.seed, epochs=count, learning_rate=rate)
+
+    def epochs(watch: Watch) -> Iterator[Epoch]:
+        named = {"seed": options.seed, "epochs": count, "learning_rate": rate}
+        return digits.train(start, x, training.labels, **named, watch=watch)
+
     return Run(epochs, count, start, x, test)
 
 
-def _follow(run: Run, console: Console, done: list[article.Epoch | digits.Epoch]) -> None:
+def _follow(run: Run, console: Console, learned: Learned) -> None:
     """Take the epochs one by one, with a bar on a terminal and a few lines elsewhere."""
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}"),
-               TextColumn("accuracy {task.fields[accuracy]:.1%}"), TimeRemainingColumn())  # fmt: skip
+    columns = (BarColumn(BAR_WIDTH), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("", total=run.total, loss=float("nan"), accuracy=0.0)
-        for epoch in islice(run.epochs, run.total):
-            done.append(epoch)
-            progress.update(task, advance=1, loss=epoch.loss, accuracy=epoch.accuracy)
+        task = progress.add_task("", total=run.total)
+
+        def watch(done: float, epoch: Epoch) -> None:
+            learned.epochs, learned.latest = done, epoch
+            progress.update(task, completed=done, description=f"loss {epoch.loss:.4f} accuracy {epoch.accuracy:.1%}")
+
+        for epoch in run.epochs(watch):
+            watch(epoch.number, epoch)
+            learned.done.append(epoch)
             if not console.is_terminal and epoch.number % max(run.total // LINES, 1) == 0 and epoch.number < run.total:
-                console.print(f"epoch {epoch.number}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.1%}")
+                _report(console, learned)
+
+
+def _report(console: Console, learned: Learned) -> None:
+    if learned.latest:
+        number, loss, accuracy, _ = learned.latest
+        console.print(f"epoch {number}: loss {loss:.4f}, accuracy {accuracy:.1%}")
 
 
 def _plotter() -> Any:
@@ -97,7 +131,7 @@ def _plotter() -> Any:
 
 
 def _plot(
-    plt: Any, path: str, done: list[article.Epoch | digits.Epoch],
+    plt: Any, path: str, done: list[Epoch],
     parameters: article.Parameters | digits.Parameters, image: Array,
 ) -> None:  # fmt: skip
     """Loss and accuracy above; below, the first filters, and what they make of one image."""
@@ -114,7 +148,7 @@ def _plot(
         (left, [e.loss for e in done], "loss"),
         (right, [e.accuracy for e in done], "accuracy"),
     ):
-        axes.plot(numbers, values, color="tab:blue")
+        axes.plot(numbers, values, color="tab:blue", marker="o" if len(done) <= FEW else "")
         axes.set(xlabel="epoch", ylabel=label)
         axes.grid(alpha=0.3)
     grid = bottom.subplots(2, shown + 1, squeeze=False)

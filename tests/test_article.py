@@ -1,5 +1,9 @@
 """The article's network: its data, its shapes, its gradient, and its training."""
 
+import io
+import os
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -8,10 +12,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib import image
+from rich.console import Console
 
-from reference_cnn import article, check_gradient, cross_entropy, digits
+from reference_cnn import (
+    article,
+    check_gradient,
+    cross_entropy,
+    dense_backward,
+    dense_forward,
+    digits,
+    sigmoid,
+    training,
+)
 from reference_cnn.cli import main
-from reference_cnn.datasets import DataError, article_images, load
+from reference_cnn.datasets import article_images
 
 
 @pytest.mark.spec("NET-D1")
@@ -98,13 +113,46 @@ def test_it_learns_and_so_does_one_with_frozen_filters() -> None:
     assert (np.diff(frozen) < 0).all()  # so a falling loss is no evidence for the gradient of the filters
 
 
+ROOT = Path(__file__).parents[1]
+STATED = [ROOT / "README.md", ROOT / "spec" / "network.md", ROOT / "spec" / "walkthrough.md"]
+
+
+def test_the_figures_that_are_stated() -> None:
+    # On one thread: several on busy cores wait for each other many times longer than they compute.
+    alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "reference_cnn", "train"]
+    printed = subprocess.run(command, capture_output=True, encoding="utf-8", env=alone, check=True).stdout
+    found = re.search(r"epoch 500: loss (\S+), accuracy (\S+)%\n$", printed)
+    assert found
+    for path in STATED:
+        text = path.read_text(encoding="utf-8")
+        assert re.search(f"loss (of )?{found[1]}|falls at every step, to {found[1]}", text), path
+        assert f"{found[2]} %" in text, path
+
+
+def test_the_figure_for_frozen_filters_that_is_stated() -> None:
+    x, labels = article_images()
+    y, p = article.binary(labels), article.initialise(0)
+    # Filters that do not move give the same features at every step.
+    features, w, b, losses = article.forward(p, x).a1.reshape(len(x), -1), p.weights, p.b2, []
+    for _ in range(500):
+        o = sigmoid(dense_forward(features, w, b))
+        losses.append(article.loss(o, y))
+        gradients = dense_backward((o - y) * o * (1 - o), features, w)
+        w, b = w - 0.0003 * gradients.dw, b - 0.0003 * gradients.db
+    assert (np.diff(losses) < 0).all()
+    assert all(f"to {losses[-1]:.4f}" in path.read_text(encoding="utf-8") for path in STATED)
+
+
 def test_train_prints_plots_saves_and_repeats_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plot, save = tmp_path / "plot.png", tmp_path / "p.npz"
     arguments = ["train", "--epochs", "20", "--filters", "2", "--seed", "3"]
     assert main([*arguments, "--plot", str(plot), "--save", str(save)]) == 0
     printed = capsys.readouterr().out
     assert printed.count("loss") == 10
-    assert printed.splitlines()[-1].startswith("epoch 20: loss ")
+    last = [f"parameters saved in {save}", f"plot drawn in {plot}"]
+    assert printed.splitlines()[-2:] == last
+    assert printed.splitlines()[-3].startswith("epoch 20: loss ")
     assert plot.read_bytes().startswith(b"\x89PNG")
     with np.load(save) as file:
         assert {n: file[n].shape for n in file} == {
@@ -114,7 +162,15 @@ def test_train_prints_plots_saves_and_repeats_itself(tmp_path: Path, capsys: pyt
             "b2": (1,),
         }
     assert main(arguments) == 0
-    assert capsys.readouterr().out == printed
+    assert capsys.readouterr().out.splitlines() == printed.splitlines()[:-2]
+
+
+def test_a_single_epoch_can_be_seen_in_the_plot(tmp_path: Path) -> None:
+    assert main(["train", "--epochs", "1", "--filters", "1", "--plot", str(tmp_path / "plot.png")]) == 0
+    picture = image.imread(tmp_path / "plot.png")
+    curves = picture[: picture.shape[0] * 2 // 5, :, :3]
+    blue = np.abs(curves - np.array([31, 119, 180]) / 255).max(axis=2) < 0.02
+    assert min(blue[:, :600].sum(), blue[:, 600:].sum()) > 20
 
 
 @pytest.fixture
@@ -130,9 +186,9 @@ def test_ten_classes_from_a_file(small_set: Path, capsys: pytest.CaptureFixture[
     plot = tmp_path / "plot.png"
     options = ["--classes", "10", "--filters", "4", "--epochs", "10"]
     assert main(["train", "--data", str(small_set), *options, "--plot", str(plot)]) == 0
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("test set of 50 images: accuracy ")
-    assert float(last.split()[-1].rstrip("%")) > 60  # ten epochs of four batches: far above the tenth of guessing
+    found = re.search(r"^test set of 50 images: accuracy (\S+)%$", capsys.readouterr().out, flags=re.MULTILINE)
+    assert found
+    assert float(found[1]) > 60  # ten epochs of four batches: far above the tenth of guessing
     assert plot.exists()
     assert main(["train", "--data", str(small_set), "--epochs", "1"]) == 0
 
@@ -150,23 +206,6 @@ def test_train_says_what_is_missing(arguments: list[str], message: str, capsys: 
     assert message in capsys.readouterr().err
 
 
-def test_files_of_another_form_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "text.npz").write_text("no archive")
-    np.savez(tmp_path / "other.npz", x_train=np.zeros(3))
-    np.savez(tmp_path / "floats.npz", x_train=np.zeros((2, 4, 4)), y_train=[0, 1], x_test=np.zeros(1), y_test=[0])
-    for name in ("text", "other"):
-        with pytest.raises(DataError, match=rf"{name}\.npz is no \.npz file with x_train"):
-            load(str(tmp_path / f"{name}.npz"))
-    with pytest.raises(DataError, match=r"images must be .* of uint8"):
-        load(str(tmp_path / "floats.npz"))
-
-
-def test_keras_that_is_absent_or_cannot_download(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "keras", None)
-    with pytest.raises(DataError, match=r"mnist comes with Keras: pip install 'reference_cnn\[keras\]'"):
-        load("mnist")
-
-
 def test_interrupted_it_saves_what_it_has(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,8 +217,63 @@ def test_interrupted_it_saves_what_it_has(
 
     monkeypatch.setattr(article, "train", interrupted)
     assert main(["train", "--filters", "1", "--save", str(save)]) == 0
-    assert "interrupted after 3 of 500 epochs" in capsys.readouterr().out
+    assert "interrupted after 3 of 500 epochs\nepoch 3: loss" in capsys.readouterr().out
     x, labels = article_images()
     third = list(plain(article.initialise(0, filters=1), x, article.binary(labels), epochs=3))[-1]
     with np.load(save) as file:
         assert np.array_equal(file["filters"], third.parameters.filters)
+
+
+def test_interrupted_within_an_epoch_it_saves_the_batches_that_are_done(
+    small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, save, seen = digits.train, tmp_path / "p.npz", []
+
+    def interrupted(*arguments: Any, watch: Any, **options: Any) -> Iterator[digits.Epoch]:
+        def count(done: float, epoch: digits.Epoch) -> None:
+            watch(done, epoch)
+            seen.append(epoch)
+            if len(seen) == 6:
+                raise KeyboardInterrupt
+
+        return plain(*arguments, watch=count, **options)
+
+    monkeypatch.setattr(digits, "train", interrupted)
+    arguments = ["--classes", "10", "--data", str(small_set), "--epochs", "3"]
+    assert main(["train", *arguments, "--save", str(save), "--plot", str(tmp_path / "plot.png")]) == 0
+    # 200 images are four batches of 64, the last of 8; the second epoch is half done.
+    assert "interrupted after 1.5 of 3 epochs\nepoch 2: loss" in capsys.readouterr().out
+    assert [e.number for e in seen] == [1, 1, 1, 1, 2, 2]
+    assert 0 < seen[-1].accuracy < 1
+    with np.load(save) as file:
+        assert all(np.array_equal(file[name], value) for name, value in seen[-1].parameters._asdict().items())
+
+
+def test_what_the_batches_are_told_is_what_the_epoch_says() -> None:
+    x, labels = article_images()
+    told: list[tuple[float, digits.Epoch]] = []
+    start = digits.initialise(0, filters=2)
+    epochs = list(digits.train(start, x, labels, seed=0, epochs=2, watch=lambda *what: told.append(what)))
+    assert [done for done, _ in told] == [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
+    first = np.random.default_rng(0).permutation(200)[:64]
+    z = digits.forward(start, x[first]).z3
+    assert told[0][1].loss == float(cross_entropy(z, labels[first])) / 64
+    assert told[0][1].accuracy == (z.argmax(axis=1) == labels[first]).mean()
+    for epoch, (_, last) in zip(epochs, told[3::4]):
+        assert (last.number, last.loss, last.accuracy) == (epoch.number, epoch.loss, epoch.accuracy)
+
+
+def test_the_bar_leaves_room_for_what_ctrl_c_echoes_and_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(force_terminal=True, width=80, height=24, legacy_windows=False, file=io.StringIO())
+    monkeypatch.setattr(training, "Console", lambda: terminal)
+    steps = [article.Epoch(n, 10000.0, 1.0, article.initialise(0)) for n in range(1, 501)]
+    monkeypatch.setattr(article, "train", lambda *arguments, **options: iter(steps))
+    assert main(["train"]) == 0
+    assert isinstance(terminal.file, io.StringIO)
+    drawn = terminal.file.getvalue()
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn))
+    assert any("500/500 loss" in line for line in lines)
+    assert max(map(len, lines)) <= 80 - len("^C")
+    assert "nan" not in drawn
+    *_, after_bar = drawn.split("500/500")
+    assert "\x1b[1A\x1b[2K" in after_bar  # one line up, and erased

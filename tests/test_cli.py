@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reference_cnn import cli
 from reference_cnn.cli import main
 
 RIGHT = "import reference_cnn\ndense_forward = reference_cnn.dense_forward\n"
@@ -82,6 +83,17 @@ def test_unusable_values_are_said_in_one_line(capsys: pytest.CaptureFixture[str]
     for arguments in (["--seed", "-1"], ["--rank", "0"], ["--case", "x=1"], ["--json", "no/such/folder/f.json"]):
         assert main(["check", "reference", "--only", "dense_forward", *arguments]) == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_ctrl_c_ends_it_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(options: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.COMMANDS, "explain", interrupted)
+    assert main(["explain", "CONV-F1"]) == 130
+    assert capsys.readouterr().err == "reference-cnn: interrupted\n"
 
 
 @pytest.mark.spec("ORC-D7")

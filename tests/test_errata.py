@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reference_cnn import article, conv_backward, conv_forward, dense_backward, sigmoid
+from reference_cnn import article, conv_backward, conv_forward, dense_backward, sigmoid, sigmoid_prime
 from reference_cnn.datasets import article_images
 from reference_cnn.oracle.targets import article as target
 
@@ -98,3 +98,46 @@ def test_standardisation_over_the_batch() -> None:
     assert len(pairs) == 1
     low, high = pairs.pop()
     assert f"{low:.3f} and {high:.3f}" in stated("ERR-D6")
+
+
+@pytest.mark.spec("ERR-D7")
+def test_one_rate_for_a_sum_and_a_mean() -> None:
+    rng = np.random.default_rng(0)
+    x, dz = (rng.integers(-4, 5, (1, 1, n, n)).astype(float) for n in (7, 5))
+    features, errors = rng.integers(-4, 5, (1, 6)), rng.integers(1, 5, (1, 1))
+
+    def gradients(copies: int) -> tuple[np.ndarray, np.ndarray]:
+        many = [np.repeat(a, copies, axis=0) for a in (x, dz, features, errors)]
+        # The target multiplies by the number of images what the article does not.
+        filters = target.conv_backward(many[1], many[0], np.ones((1, 1, 3, 3)))["dw"] / copies
+        return filters, target.dense_backward(many[3], many[2], np.ones((6, 1)))["dw"]
+
+    (filters, weights), (filters_of_200, weights_of_200) = gradients(1), gradients(200)
+    assert (filters_of_200 == filters).all()
+    assert (filters != 0).any()
+    assert (weights_of_200 == 200 * weights).all()
+    assert "the former is 200 times the gradient of one, the latter is the gradient of one" in stated("ERR-D7")
+
+
+@pytest.mark.spec("ERR-D8")
+def test_labels_overwritten() -> None:
+    training, counts = np.concatenate([article_images().labels, [7, 2]]), []
+    for _ in range(2):
+        y = training[:200]
+        y[...] = y > 4
+        counts.append(f"{(y == 0).sum()} {{}}and {(y == 1).sum()}")
+    assert counts[0].format("images ") in stated("ERR-D8")
+    assert counts[1].format("") in stated("ERR-D8")
+
+
+@pytest.mark.spec("ERR-D9")
+def test_initial_values_that_are_all_positive() -> None:
+    x, labels = article_images()
+    rng = np.random.default_rng(0)
+    p = article.Parameters(rng.uniform(size=(3, 1, 5, 5)), np.zeros(3), rng.uniform(size=(1728, 1)), np.zeros(1))
+    layers = article.forward(p, x)
+    assert (layers.a1 >= 0.5).all()
+    assert (layers.z2 >= p.weights.sum() / 2).all()
+    assert (layers.o == 1).all()
+    assert f"E is {article.loss(layers.o, article.binary(labels))}," in stated("ERR-D9")
+    assert f"at most {sigmoid_prime(layers.z2).max():.1e}:" in stated("ERR-D9")

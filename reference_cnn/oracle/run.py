@@ -114,7 +114,7 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
 
 
 def _examine(target: Target, asked: list[Case], effort: Effort | None) -> Result:
-    """Ask all, see what is offered, ask more of that, judge, shrink the first failure; with no effort, no more than asked."""
+    """Ask all, see what is offered, ask more of that, judge, shrink; without an effort, only what is asked."""
     name = asked[0].function
     function = target.functions[name]
     lacking = keywords_missing(function, {k for c in asked for k in c.keywords})
