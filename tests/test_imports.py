@@ -18,9 +18,11 @@ ROWS = [
     [""],  # the package itself: the public names
     ["datasets", "article", "digits"],
     ["oracle.layers"],
-    ["oracle.shapes", "oracle.bounds", "oracle.targets", "oracle.targets.ask"],
+    ["oracle.wire", "oracle.shapes", "oracle.bounds", "oracle.targets", "oracle.targets.ask"],
     ["oracle.notation", "oracle.judge", *(f"oracle.targets.{t}" for t in ("loops", "article", "scipy", "onnx"))],
-    ["oracle.report"],
+    ["oracle.report", "oracle.targets.respond", "oracle.targets.channel"],
+    ["oracle.targets.process"],
+    ["oracle.targets.remote", "oracle.targets.serve"],
     ["oracle.cases"],
     ["oracle.shrink"],
     ["oracle.run"],

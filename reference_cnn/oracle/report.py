@@ -49,6 +49,7 @@ class Report:
     dtype: str
     seed: int
     results: Mapping[str, Result]
+    in_process: bool = False
 
     @property
     def passed(self) -> bool:
@@ -84,7 +85,8 @@ class Report:
         ):
             names = [n for n, r in self.results.items() if r.verdict == verdict]
             said += [f"{words}: {', '.join(names)}"] * bool(names)
-        return f"{self.target}, {self.dtype}, seed {self.seed}. " + "; ".join(said).capitalize() + "."
+        where = ", in process" if self.in_process else ""
+        return f"{self.target}, {self.dtype}, seed {self.seed}{where}. " + "; ".join(said).capitalize() + "."
 
     def _table(self) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -110,6 +112,7 @@ class Report:
             "target": self.target,
             "dtype": self.dtype,
             "seed": self.seed,
+            "in_process": self.in_process,
             "passed": self.passed,
             "results": results,
         }

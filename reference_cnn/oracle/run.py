@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, get_args
@@ -15,8 +16,10 @@ from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.report import Report, Result, Verdict
 from reference_cnn.oracle.shapes import Call, keyword_of, more_calls, numpy_draw
 from reference_cnn.oracle.shrink import smallest
-from reference_cnn.oracle.targets import Target, TargetError, UsageError, keywords_missing, load
+from reference_cnn.oracle.targets import Target, TargetError, UsageError, keywords_missing
 from reference_cnn.oracle.targets.ask import Answer, ask
+from reference_cnn.oracle.targets.process import TIMEOUT
+from reference_cnn.oracle.targets.remote import reach
 
 
 def check(
@@ -28,6 +31,9 @@ def check(
     accumulate: str | None = None,
     case: str | None = None,
     seed: int = 0,
+    timeout: float = TIMEOUT,
+    memory: int | None = None,
+    in_process: bool = False,
     progress: Callable[[str], None] = lambda function: None,
 ) -> Report:
     """Judge an implementation of the layers: whether it is right, and if not, on which smallest input it is wrong.
@@ -36,8 +42,9 @@ def check(
     ----------
     target : module, object, mapping, path or str
         It offers any subset of the six functions under their names and signatures; arrays are passed by position.
-        A str is a built-in name ("reference", "loops", "article", "scipy", "onnx"), a path that ends with .py, or the
-        dotted name of a module.
+        A str is a built-in name ("reference", "loops", "article", "scipy", "onnx"), a path that ends with .py, the
+        dotted name of a module, or `"exec:PROGRAM ARGUMENTS"`, a program that speaks the protocol of spec/protocol.md.
+        What a str or a path names runs in a process of its own, anything else in this one.
     functions : sequence of str, optional
         Judge only these.
     dtype : str
@@ -50,6 +57,12 @@ def check(
         Ask this one question, `"x=3x2x6x5 w=2x2x2x2 stride=3,4"`, instead of the standard ones.
     seed : int
         Draws other shapes, options and numbers; at least 0.
+    timeout : float
+        Seconds that the target's process may take for one call; then it is ended, and the call is a failure.
+    memory : int, optional
+        Bytes of address space that the target's process may take besides those it has when loaded (Linux only).
+    in_process : bool
+        Load the target into this process after all, as a debugger wants it: without limits, and a crash is a crash.
     progress : callable
         Told the name of each function before it is judged.
 
@@ -73,17 +86,18 @@ def check(
     >>> report.passed, report.results["dense_forward"].failure.case.text
     (False, 'x=1x1 w=1x1 b=1')
     """
-    found = load(target)
-    wanted = functions or LAYERS
-    standard = {f: cases(f, dtype=dtype, rank=rank, seed=seed, accumulate=accumulate) for f in wanted}
-    questions = standard if case is None else _one_question(standard, case)
-    if not any(f in found.functions for f in questions):
-        raise TargetError(f"{found.name} offers none of {', '.join(questions)}, so there is nothing to judge")
-    results = {}
-    for name, asked in questions.items():
-        progress(name)
-        results[name] = _examine(found, asked, one=case is not None) if name in found.functions else Result("missing")
-    return Report(found.name, dtype, seed, results)
+    with closing(reach(target, timeout=timeout, memory=memory, in_process=in_process)) as found:
+        wanted = functions or LAYERS
+        standard = {f: cases(f, dtype=dtype, rank=rank, seed=seed, accumulate=accumulate) for f in wanted}
+        questions = standard if case is None else _one_question(standard, case)
+        if not any(f in found.functions for f in questions):
+            raise TargetError(f"{found.name} offers none of {', '.join(questions)}, so there is nothing to judge")
+        results = {}
+        for name, asked in questions.items():
+            progress(name)
+            offered = name in found.functions
+            results[name] = _examine(found, asked, one=case is not None) if offered else Result("missing")
+    return Report(found.name, dtype, seed, results, found.in_process)
 
 
 def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[Case]]:
