@@ -14,6 +14,7 @@ from reference_cnn.oracle import check
 from reference_cnn.oracle.cases import DTYPES
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.targets import BUILT_IN, UsageError
+from reference_cnn.oracle.targets.process import TIMEOUT
 from reference_cnn.training import train
 
 RIGHT, WRONG, UNUSABLE = 0, 1, 2
@@ -45,6 +46,9 @@ def _check(options: argparse.Namespace) -> int:
             accumulate=options.accumulate,
             case=options.case,
             seed=options.seed,
+            timeout=options.timeout,
+            memory=None if options.memory is None else options.memory * 2**20,
+            in_process=options.in_process,
             progress=lambda function: status.update(f"asking {function}"),
         )
     report.print(console)
@@ -84,7 +88,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Judge an implementation of the layers.",
         epilog="Exit status: 0 all right, 1 something is wrong, 2 unusable arguments.",
     )
-    judge.add_argument("target", help=f"a file.py, a module, or one of: {', '.join(BUILT_IN)}")
+    kinds = f'a file.py, a module, "exec:PROGRAM ARGUMENTS", or one of: {", ".join(BUILT_IN)}'
+    judge.add_argument("target", help=kinds)
     judge.add_argument(
         "--only",
         action="append",
@@ -99,6 +104,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     judge.add_argument("--case", metavar="TEXT", help='ask one question: "x=3x2x6x5 w=2x2x2x2 stride=3,4 padding=same"')
     judge.add_argument("--seed", type=int, default=0, metavar="N", help="draw other shapes and numbers (default 0)")
+    judge.add_argument(
+        "--timeout", type=_rate, default=TIMEOUT, metavar="S", help=f"seconds for one call (default {TIMEOUT:g})"
+    )
+    judge.add_argument(
+        "--memory", type=_positive, metavar="MIB", help="what the target may take once it is loaded (Linux only)"
+    )
+    judge.add_argument(
+        "--in-process", action="store_true", help="load the target into this process, for a debugger: no limits"
+    )
     judge.add_argument("--json", metavar="FILE", help="write the report as JSON")
     judge.add_argument("--exit-zero", action="store_true", help="exit 0 even when something is wrong")
     clause = commands.add_parser("explain", help="print a clause of the specification")

@@ -30,7 +30,8 @@ class Result:
     """The verdict on one function.
 
     `cases` were judged and `failed` of them wrong; `worst` is the largest error ÷ bound (0: exact everywhere, inf:
-    wrong); `not_offered` names keywords, features and outputs that the target lacks.
+    wrong); `not_offered` names keywords, features and outputs that the target lacks; `unasked` cases were not asked,
+    since the target's process had died or hung too often.
     """
 
     verdict: Verdict
@@ -39,6 +40,7 @@ class Result:
     not_offered: tuple[str, ...] = ()
     failure: Failure | None = None
     failed: int = 0
+    unasked: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ class Report:
         console.print(self._table())
         for name, result in self.results.items():
             if result.failure:
-                console.print(Text(f"{name}: wrong in {result.failed} of {result.cases} cases", style=STYLES["fail"]))
+                unasked = f"; {result.unasked} more were not asked" if result.unasked else ""
+                headline = f"{name}: wrong in {result.failed} of {result.cases} cases{unasked}"
+                console.print(Text(headline, style=STYLES["fail"]))
                 # The line that asks again must stay one line, or it cannot be copied.
                 console.print(Text(failure_text(result.failure)), soft_wrap=True)
                 console.print()
@@ -130,6 +134,7 @@ def _plain_result(result: Result) -> dict[str, Any]:
         "verdict": result.verdict,
         "cases": result.cases,
         "failed": result.failed,
+        "unasked": result.unasked,
         "worst": _plain_number(result.worst),
         "not_offered": list(result.not_offered),
         "failure": None

@@ -18,8 +18,8 @@ from reference_cnn.oracle.targets.respond import Reply
 
 PREFIX = "exec:"
 SERVER = "reference_cnn.oracle.targets.serve"
-# After so many deaths and time-outs in a row a function is asked no more [PROTO-C3].
-PATIENCE = 3
+# After so many deaths and time-outs in a row, or in all, a function is asked no more [PROTO-C3].
+IN_A_ROW, IN_ALL = 3, 12
 # The kinds of errors that a program may answer with [PROTO-D4].
 KINDS: dict[str, Outcome] = {
     "not implemented": "not implemented",
@@ -116,7 +116,7 @@ class Remote:
 
     def __init__(self, program: Program, name: str, keywords: Sequence[str] | None) -> None:
         self._program, self._name = program, name
-        self._lost = 0
+        self._lost = self._lost_in_all = 0
         names = list(dict.fromkeys(k for k in keywords or () if k.isidentifier()))
         parameters = [inspect.Parameter("arguments", inspect.Parameter.VAR_POSITIONAL)]
         parameters += [inspect.Parameter(k, inspect.Parameter.KEYWORD_ONLY, default=None) for k in names]
@@ -162,13 +162,14 @@ class Remote:
         return LAYERS[self._name].arguments
 
     def _ask(self, arguments: Sequence[Any], keywords: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-        if self._lost >= PATIENCE:
-            raise UnansweredError("not asked", f"it is asked no more after {PATIENCE} deaths or time-outs in a row")
+        if self._lost >= IN_A_ROW or self._lost_in_all >= IN_ALL:
+            raise UnansweredError("not asked", f"not asked after {self._lost_in_all} deaths and time-outs")
         named = dict(zip(self._names, arguments))
         try:
             response = self._program.ask(self._name, arguments=named, keywords=dict(keywords), **options)
         except UnansweredError:
             self._lost += 1
+            self._lost_in_all += 1
             raise
         self._lost = 0
         return response
