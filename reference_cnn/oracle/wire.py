@@ -74,7 +74,7 @@ def header(array: Array) -> dict[str, Any]:
 
 
 def from_numbers(value: Any) -> Array:
-    """Read an array that `as_numbers` or another program wrote.
+    """Read an array that `as_numbers` or another program wrote [PROTO-C4].
 
     Raises
     ------

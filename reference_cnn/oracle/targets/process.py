@@ -157,7 +157,7 @@ class Program:
                 frames.append(wire.as_bytes(value))
                 written[name] = {**wire.header(value), "bytes": len(frames[-1]), **_traits(value)}
             elif self._folder and value.size > LARGE:
-                path = Path(self._folder.name) / f"{self._number}-{name}"
+                path = Path(self._folder.name) / name
                 path.write_bytes(wire.as_bytes(value))
                 written[name] = {**wire.header(value), "file": str(path)}
             else:
