@@ -26,6 +26,7 @@ KEPT = 8
 def main() -> None:
     """Answer until there are no more requests."""
     requests, answers = _apart()
+    process = os.getpid()
     server = Server(*sys.argv[1:])
     for line in requests:
         request = wire.parse(line)
@@ -35,6 +36,8 @@ def main() -> None:
             response = server.answer(request, arguments, frames)
         except BaseException as error:  # whatever a target has thrown past everything else
             response, frames = {"error": in_words(error), "kind": "failed"}, []
+        if os.getpid() != process:
+            os._exit(0)  # a copy that the target has forked, and that has come back with it
         answers.write(b"".join([wire.line({"id": request["id"], **response}), *frames]))
         answers.flush()
 
