@@ -15,6 +15,7 @@ from reference_cnn.oracle.cases import DTYPES
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.targets import BUILT_IN, UsageError
 from reference_cnn.oracle.targets.process import TIMEOUT
+from reference_cnn.skeletons import SKELETONS, SkeletonError, write
 from reference_cnn.training import train
 
 RIGHT, WRONG, UNUSABLE = 0, 1, 2
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return COMMANDS[options.command](options)
-    except (UsageError, UnknownClauseError, DataError, OSError) as error:
+    except (UsageError, UnknownClauseError, SkeletonError, DataError, OSError) as error:
         print(f"reference-cnn: {error}", file=sys.stderr)
         return UNUSABLE
 
@@ -57,12 +58,18 @@ def _check(options: argparse.Namespace) -> int:
     return RIGHT if report.passed or options.exit_zero else WRONG
 
 
+def _init(options: argparse.Namespace) -> int:
+    command = write(Path(options.file))
+    print(f"{options.file} is ready: fill in a function, then\n\n    {command}")
+    return RIGHT
+
+
 def _train(options: argparse.Namespace) -> int:
     train(options)
     return RIGHT
 
 
-COMMANDS = {"check": _check, "explain": _explain, "train": _train}
+COMMANDS = {"check": _check, "explain": _explain, "init": _init, "train": _train}
 
 
 def _positive(text: str) -> int:
@@ -117,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--exit-zero", action="store_true", help="exit 0 even when something is wrong")
     clause = commands.add_parser("explain", help="print a clause of the specification")
     clause.add_argument("id", metavar="ID", help="for example CONV-F1, as error messages have it")
+    skeleton = commands.add_parser("init", help="write a skeleton of an implementation, ready to be checked")
+    skeleton.add_argument("file", metavar="FILE", help=f"a new file that ends with {', '.join(SKELETONS)}")
     training = commands.add_parser(
         "train",
         help="train the article's network on its 200 images",

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "reference_cnn"
 ROWS = [
     ["_validate"],
     ["_windows", "_pattern", "_differences", "_gradients"],
-    ["activation", "conv", "dense", "pooling", "gradcheck", "explain"],
+    ["activation", "conv", "dense", "pooling", "gradcheck", "explain", "skeletons"],
     ["loss"],
     [""],  # the package itself: the public names
     ["datasets", "article", "digits"],

@@ -82,13 +82,12 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_whatever_a_target_does_is_a_finding_and_the_check_goes_on(name: str) -> None:
     lines, kind, message = WRONG[name]
-    limited = {"memory": 2**29} if "memory" in name else {}
     report = check(
         write(lines),
         functions=["sigmoid_prime", "sigmoid"],
         case="z=3x2",
         timeout=1 if kind == "hang" else 30,
-        **limited,
+        memory=2**29 if "memory" in name else None,
     )
     failure = report.results["sigmoid_prime"].failure
     assert failure is not None
@@ -195,7 +194,7 @@ def test_modules_are_looked_for_where_this_process_looks(tmp_path: Path, monkeyp
 def test_limits_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
     for limits in ({"timeout": 0}, {"timeout": float("inf")}, {"memory": 0}):
         with pytest.raises(UsageError, match="must be"):
-            check("reference", **limits)  # type: ignore[arg-type]  # of either type
+            check("reference", **limits)
     with pytest.raises(SystemExit):
         main(["check", "reference", "--timeout", "0"])
     assert "must be positive and finite, is 0" in capsys.readouterr().err

@@ -90,7 +90,9 @@ class Report:
             names = [n for n, r in self.results.items() if r.verdict == verdict]
             said += [f"{words}: {', '.join(names)}"] * bool(names)
         where = ", in process" if self.in_process else ""
-        return f"{self.target}, {self.dtype}, seed {self.seed}{where}. " + "; ".join(said).capitalize() + "."
+        sentence = f"{self.target}, {self.dtype}, seed {self.seed}{where}. " + "; ".join(said).capitalize() + "."
+        nothing = all(r.verdict == "missing" for r in self.results.values())
+        return sentence + " Nothing could be judged yet: fill in a function and check again." * nothing
 
     def _table(self) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

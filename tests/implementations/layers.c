@@ -1,9 +1,9 @@
-/* Convolution, dense layer and sigmoid in C, and the protocol of spec/protocol.md around them.
+/* Convolution, dense layer and sigmoid in C: the skeleton that `reference-cnn init` writes, filled in.
 
        cc -O2 -o layers tests/implementations/layers.c -lm
        reference-cnn check "exec:./layers"
 
-   With -DFLIPPED the kernel is flipped, which the check has to find. Memory of a request is freed after its answer. */
+   With -DFLIPPED the kernel is flipped, which the check has to find. */
 
 #include <ctype.h>
 #include <math.h>
@@ -179,8 +179,8 @@ static Array read_array(const Value *value)
     for (const Value *n = find(value, "shape")->children; n && axes < RANKS; n = n->next)
         size[axes++] = (long)n->number;
     Array a = zeros(axes, size);
-    double *to = a.data;
-    for (const Value *v = find(value, "data")->children; v; v = v->next)
+    double *to = a.data, *end = a.data + count(&a);
+    for (const Value *v = find(value, "data")->children; v && to < end; v = v->next)
         *to++ = v->text ? strtod(v->text, NULL) : v->number; /* strtod knows NaN and Infinity */
     return a;
 }
@@ -205,12 +205,6 @@ static void write_array(const char *name, const Array *a, int first)
     printf("]}");
 }
 
-/* ---- the layers */
-
-typedef struct {
-    long size, kernel, stride, dilation, before, out;
-} Axis;
-
 /* An option as one number for all axes, or one for each. */
 static const Value *per_axis(const Value *option, int axis)
 {
@@ -227,6 +221,12 @@ static long number(const Value *option, int axis, long otherwise)
     const Value *v = per_axis(option, axis);
     return v ? (long)v->number : otherwise;
 }
+
+/* ---- the layers */
+
+typedef struct {
+    long size, kernel, stride, dilation, before, out;
+} Axis;
 
 static Axis axis_of(const Array *x, const Array *w, const Value *keywords, int axis)
 {
@@ -304,7 +304,6 @@ static void products(Array *z, Array *x, Array *w, Array *dx, Array *dw, const V
     }
 }
 
-/* A dense layer is a convolution of one position: w (m, n) becomes a kernel (n, m), and back. */
 static Array transposed(const Array *w)
 {
     Array t = zeros(2, (long[]){w->size[1], w->size[0]});
@@ -330,33 +329,52 @@ static Array bias_gradient(const Array *dz)
     return db;
 }
 
-static void forward(Array *x, Array *w, Array *b, const Value *keywords, int dense)
+static int conv_forward(Array *x, Array *w, Array *b, const Value *keywords, Array *z)
 {
-    Array kernel = dense ? transposed(w) : *w;
-    Array z = conv_output(x, &kernel, keywords);
-    products(&z, x, &kernel, NULL, NULL, keywords);
-    add_bias(&z, b);
-    write_array("z", &z, 1);
+    *z = conv_output(x, w, keywords);
+    products(z, x, w, NULL, NULL, keywords);
+    add_bias(z, b);
+    return 1;
 }
 
-static void backward(Array *dz, Array *x, Array *w, const Value *keywords, int dense)
+static int conv_backward(Array *dz, Array *x, Array *w, const Value *keywords, Array *dx, Array *dw, Array *db)
 {
-    Array kernel = dense ? transposed(w) : *w;
-    Array dx = zeros(x->axes, x->size), dw = zeros(kernel.axes, kernel.size), db = bias_gradient(dz);
-    products(dz, x, &kernel, &dx, &dw, keywords);
-    dw = dense ? transposed(&dw) : dw;
-    write_array("dx", &dx, 1);
-    write_array("dw", &dw, 0);
-    write_array("db", &db, 0);
+    *dx = zeros(x->axes, x->size);
+    *dw = zeros(w->axes, w->size);
+    *db = bias_gradient(dz);
+    products(dz, x, w, dx, dw, keywords);
+    return 1;
 }
 
-static void activation(Array *z, int prime)
+/* A dense layer is a convolution of no axes, with w (m, n) as a kernel (n, m). */
+static int dense_forward(Array *x, Array *w, Array *b, Array *z)
 {
-    for (long i = 0, n = count(z); i < n; i++) {
-        double v = z->data[i], a = 1 / (1 + exp(-v));
-        z->data[i] = prime ? a / (1 + exp(v)) : a; /* a·(1 − a) would lose the tail */
-    }
-    write_array(prime ? "a_prime" : "a", z, 1);
+    Array kernel = transposed(w);
+    return conv_forward(x, &kernel, b, NULL, z);
+}
+
+static int dense_backward(Array *dz, Array *x, Array *w, Array *dx, Array *dw, Array *db)
+{
+    Array kernel = transposed(w), dkernel;
+    conv_backward(dz, x, &kernel, NULL, dx, &dkernel, db);
+    *dw = transposed(&dkernel);
+    return 1;
+}
+
+static int sigmoid(Array *z, Array *a)
+{
+    *a = zeros(z->axes, z->size);
+    for (long i = 0, n = count(z); i < n; i++)
+        a->data[i] = 1 / (1 + exp(-z->data[i]));
+    return 1;
+}
+
+static int sigmoid_prime(Array *z, Array *a_prime)
+{
+    *a_prime = zeros(z->axes, z->size);
+    for (long i = 0, n = count(z); i < n; i++) /* a·(1 − a) would lose the tail */
+        a_prime->data[i] = 1 / (1 + exp(-z->data[i])) / (1 + exp(z->data[i]));
+    return 1;
 }
 
 /* ---- the protocol */
@@ -364,41 +382,65 @@ static void activation(Array *z, int prime)
 static const char *GREETING =
     "\"protocol\":1,\"functions\":{\"conv_forward\":[\"stride\",\"padding\",\"dilation\",\"groups\"],"
     "\"conv_backward\":[\"stride\",\"padding\",\"dilation\",\"groups\"],"
-    "\"dense_forward\":[],\"dense_backward\":[],\"sigmoid\":[],\"sigmoid_prime\":[]}";
+    "\"dense_forward\":[],\"dense_backward\":[],\"sigmoid\":[],\"sigmoid_prime\":[]}}\n";
 
-static void answer(const Value *request)
+/* Read the arguments; return 0 for a dtype other than double and float. */
+static int read_arguments(const Value *arguments, Array *x, Array *w, Array *b, Array *z, Array *dz)
 {
-    const char *ask = text_of(find(request, "ask"));
-    const Value *arguments = find(request, "arguments"), *keywords = find(request, "keywords");
-    printf("{\"id\":%ld,", (long)find(request, "id")->number);
-    if (!strcmp(ask, "hello")) {
-        printf("%s}\n", GREETING);
-        return;
-    }
-    Array x = {0}, w = {0}, b = {0}, z = {0}, dz = {0};
     struct {
         const char *name;
         Array *array;
-    } named[] = {{"x", &x}, {"w", &w}, {"b", &b}, {"z", &z}, {"dz", &dz}};
+    } named[] = {{"x", x}, {"w", w}, {"b", b}, {"z", z}, {"dz", dz}};
     for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
         const Value *value = find(arguments, named[i].name);
         const char *dtype = text_of(find(value, "dtype"));
         if (!value)
             continue;
         single = !strcmp(dtype, "float32");
-        if (!single && strcmp(dtype, "float64")) {
-            printf("\"error\":\"float64 and float32 only\",\"kind\":\"not implemented\"}\n");
-            return;
-        }
+        if (!single && strcmp(dtype, "float64"))
+            return 0;
         *named[i].array = read_array(value);
     }
+    return 1;
+}
+
+static void answer(const Value *request)
+{
+    static const char *gradients[] = {"dx", "dw", "db"};
+    const char *ask = text_of(find(request, "ask")), *name = "z";
+    const Value *keywords = find(request, "keywords");
+    Array x = {0}, w = {0}, b = {0}, z = {0}, dz = {0}, out[3] = {{0}};
+    int done = 0, written = 0;
+    printf("{\"id\":%ld,", (long)find(request, "id")->number);
+    if (!strcmp(ask, "hello")) {
+        printf("%s", GREETING);
+        return;
+    }
+    if (!read_arguments(find(request, "arguments"), &x, &w, &b, &z, &dz)) {
+        done = 0;
+    } else if (!strcmp(ask, "conv_forward")) {
+        done = conv_forward(&x, &w, b.data ? &b : NULL, keywords, out);
+    } else if (!strcmp(ask, "conv_backward")) {
+        done = conv_backward(&dz, &x, &w, keywords, out, out + 1, out + 2);
+    } else if (!strcmp(ask, "dense_forward")) {
+        done = dense_forward(&x, &w, b.data ? &b : NULL, out);
+    } else if (!strcmp(ask, "dense_backward")) {
+        done = dense_backward(&dz, &x, &w, out, out + 1, out + 2);
+    } else if (!strcmp(ask, "sigmoid")) {
+        name = "a";
+        done = sigmoid(&z, out);
+    } else if (!strcmp(ask, "sigmoid_prime")) {
+        name = "a_prime";
+        done = sigmoid_prime(&z, out);
+    }
+    if (!done) {
+        printf("\"error\":\"\",\"kind\":\"not implemented\"}\n");
+        return;
+    }
     printf("\"outputs\":{");
-    if (strstr(ask, "forward"))
-        forward(&x, &w, b.data ? &b : NULL, keywords, *ask == 'd');
-    else if (strstr(ask, "backward"))
-        backward(&dz, &x, &w, keywords, *ask == 'd');
-    else
-        activation(&z, !strcmp(ask, "sigmoid_prime"));
+    for (int i = 0; i < 3; i++)
+        if (out[i].data)
+            write_array(dz.data ? gradients[i] : name, &out[i], !written++);
     printf("}}\n");
 }
 

@@ -1,29 +1,13 @@
-// Convolution, dense layer and sigmoid in JavaScript, and the protocol of spec/protocol.md around them.
+// Convolution, dense layer and sigmoid in JavaScript: the skeleton that `reference-cnn init` writes, filled in.
 //
 //     reference-cnn check "exec:node tests/implementations/layers.mjs"
 
-import { createInterface } from "node:readline";
-
-const KEYWORDS = ["stride", "padding", "dilation", "groups"];
 const SPECIAL = { NaN, Infinity, "-Infinity": -Infinity };
 
 const product = (sizes) => sizes.reduce((all, size) => all * size, 1);
 const zeros = (shape) => ({ shape, data: new Float64Array(product(shape)) });
 
-// Numbers are float64 here; float32 arrays are rounded when they are written.
-const read = ({ dtype, shape, data }) => {
-  if (!["float64", "float32"].includes(dtype)) throw { kind: "not implemented", error: `no ${dtype} here` };
-  return { dtype, shape, data: Float64Array.from(data, (v) => (typeof v === "string" ? SPECIAL[v] : v)) };
-};
-
-const write = ({ shape, data }, dtype) => ({
-  dtype,
-  shape,
-  data: Array.from(data, (v) => {
-    const rounded = dtype === "float32" ? Math.fround(v) : v;
-    return Number.isFinite(rounded) ? rounded : String(rounded);
-  }),
-});
+// ---- the layers
 
 // Where the taps of the windows lie: one entry for each spatial axis.
 const axesOf = (x, w, { stride = 1, padding = 0, dilation = 1 }) =>
@@ -119,24 +103,48 @@ const functions = {
   },
 };
 
-function answer(request) {
-  if (request.ask === "hello") {
-    const offered = Object.keys(functions).map((name) => [name, name.startsWith("conv") ? KEYWORDS : []]);
-    return { protocol: 1, functions: Object.fromEntries(offered) };
-  }
-  const named = Object.entries(request.arguments).map(([name, value]) => [name, read(value)]);
-  const outputs = functions[request.ask](Object.fromEntries(named), request.keywords);
-  const { dtype } = named[0][1];
-  return { outputs: Object.fromEntries(Object.entries(outputs).map(([name, a]) => [name, write(a, dtype)])) };
+// ---- the protocol
+
+const KEYWORDS = ["stride", "padding", "dilation", "groups"];
+
+// Numbers are float64 here; those of float32 arrays are rounded when they are written.
+const read = (value) =>
+  value?.data ? { ...value, data: Float64Array.from(value.data, (v) => (typeof v === "string" ? SPECIAL[v] : v)) } : value;
+
+const write = ({ shape, data }, dtype) => {
+  const round = dtype === "float32" ? Math.fround : (v) => v;
+  return { dtype, shape, data: Array.from(data, (v) => (Number.isFinite(round(v)) ? round(v) : String(round(v)))) };
+};
+
+const mapped = (object, change) => Object.fromEntries(Object.entries(object).map(([name, v]) => [name, change(v, name)]));
+
+function answer({ ask, arguments: given, keywords }) {
+  if (ask === "hello")
+    return { protocol: 1, functions: mapped(functions, (_, name) => (name.startsWith("conv") ? KEYWORDS : [])) };
+  const { dtype } = Object.values(given)[0];
+  const known = dtype === "float64" || dtype === "float32";
+  const outputs = known ? functions[ask](mapped(given, read), keywords) : null;
+  if (!outputs) return { error: `${ask} in ${dtype}`, kind: "not implemented" };
+  return { outputs: mapped(outputs, (a) => write(a, dtype)) };
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
+function respond(line) {
   const request = JSON.parse(line);
   let response;
   try {
     response = answer(request);
   } catch (error) {
-    response = error.kind ? error : { error: String(error), kind: "failed" };
+    response = { error: String(error), kind: "failed" };
   }
   process.stdout.write(`${JSON.stringify({ id: request.id, ...response })}\n`);
 }
+
+let parts = [];
+process.stdin.setEncoding("utf8").on("data", (chunk) => {
+  const lines = chunk.split("\n");
+  parts.push(lines.shift());
+  for (const next of lines) {
+    respond(parts.join(""));
+    parts = [next];
+  }
+});
