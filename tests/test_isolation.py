@@ -183,6 +183,8 @@ def test_modules_are_looked_for_where_this_process_looks(tmp_path: Path, monkeyp
     (tmp_path / "somewhere").mkdir()
     write("return right(z)")
     Path("mine.py").rename("somewhere/a_module_of_mine.py")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])  # "" is wherever one is
+    monkeypatch.chdir("somewhere")
     with pytest.raises(TargetError, match=r"a_module_of_mine does not import \(ModuleNotFoundError"):
         check("a_module_of_mine")
     monkeypatch.syspath_prepend(tmp_path / "somewhere")

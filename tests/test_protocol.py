@@ -138,7 +138,7 @@ MISBEHAVIOUR = {
         "crash",
         "it ends with exit status 0 in the middle of a line",
     ),
-    "ends": ("sys.exit('no ' + chr(10) + ' luck')", "crash", "it ends with exit status 1; its last words: no / luck"),
+    "ends": ("sys.exit('no ' + chr(10) + chr(27))", "crash", "it ends with exit status 1; its last words: no / �"),
     "aborts": ("os.abort()", "crash", "it dies of SIGABRT"),
     "closes its output": ("os.close(1); time.sleep(99)", "crash", "it closes its standard input or output"),
     "no outputs": ("say({'id': n})", "dtype", "it returns neither an error nor outputs a"),
@@ -232,6 +232,17 @@ def test_a_program_that_dies_is_started_again(write: Write) -> None:
     assert result.cases > 20
 
 
+@pytest.mark.spec("PROTO-C3", "ORC-D6")
+def test_a_crash_is_not_made_smaller(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "IN_A_ROW", 99)
+    monkeypatch.setattr(remote, "IN_ALL", 99)
+    log = tmp_path / "log"
+    program = f"open({str(log)!r}, 'a').write('started, ')\n" + PROGRAM
+    result = check(write("if len(z['data']) > 20: os.abort()", program)).results["sigmoid"]
+    assert result.failed > 5
+    assert log.read_text() == "started, " * (result.failed + 1)
+
+
 @pytest.mark.spec("PROTO-C3", "ORC-D7")
 def test_a_program_that_dies_again_and_again_is_asked_no_more(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     report = check(write("os.abort()"))
@@ -264,6 +275,13 @@ def test_a_program_that_cannot_be_asked(greeting: str, message: str, write: Writ
     target = write(program=PROGRAM.replace("    if request", f"    {greeting}\n    if request"))
     with pytest.raises(TargetError, match=re.escape(message)):
         check(target)
+
+
+@pytest.mark.spec("PROTO-C3")
+def test_a_program_that_stops_listening(write: Write) -> None:
+    deaf = PROGRAM.replace("        continue", "        time.sleep(99)")
+    target = write(program=deaf.replace("        say", "        os.close(0); say"))
+    assert failure_of(target).message == "it closes its standard input or output"
 
 
 @pytest.mark.spec("PROTO-D2")
@@ -343,7 +361,8 @@ def test_files(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_folder_is_private_and_removed(write: Write, tmp_path: Path) -> None:
     program = Program([sys.executable, write(program=FILES).split()[-1]])
     program.start()
-    answer = program.ask("sigmoid", arguments={"z": np.zeros((100, 200))}, keywords={})
+    for _ in range(2):  # the second time it would see what is left of the first
+        answer = program.ask("sigmoid", arguments={"z": np.zeros((100, 200))}, keywords={})
     folder = Path(answer["outputs"]["a"]["file"]).parent
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert (program.read(answer["outputs"]["a"]) == 0.5).all()

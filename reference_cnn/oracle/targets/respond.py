@@ -47,13 +47,13 @@ class Local:
         self._function, self._name = function, name
 
     def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Reply:
-        """Call the function; the arrays of the reply are copies, which nothing that it keeps can change."""
+        """Call the function; the arrays of the reply are copies (`read` makes them), which it cannot change later."""
         own = [strided(a, a.strides) if isinstance(a, np.ndarray) else a for a in arguments]
         # The function sees views of what is its own, so that a read-only argument can be scrambled later.
         given = [_alike(mine, theirs) for mine, theirs in zip(own, arguments)]
         answer, result = call(self._function, self._name, given, keywords)
         after = tuple(a.copy() if isinstance(a, np.ndarray) else a for a in own)
-        return Reply(_copied(answer), after, (result, own))
+        return Reply(answer, after, (result, own))
 
     def recall(self, reply: Reply, *, scramble: bool = False) -> Answer:
         """Read the object that was returned again."""
@@ -62,7 +62,7 @@ class Local:
             for a in own:
                 if isinstance(a, np.ndarray):
                     a[...] = 1 - a
-        return reply.answer if reply.answer.outcome != "answered" else _copied(read(result, self._name))
+        return reply.answer if reply.answer.outcome != "answered" else read(result, self._name)
 
 
 def strided(array: Array, strides: tuple[int, ...]) -> Array:
@@ -82,7 +82,3 @@ def _alike(mine: Any, theirs: Any) -> Any:
     given = mine.view()
     given.flags.writeable = theirs.flags.writeable
     return given
-
-
-def _copied(answer: Answer) -> Answer:
-    return answer._replace(outputs={n: None if a is None else np.array(a) for n, a in answer.outputs.items()})
