@@ -15,6 +15,8 @@ from reference_cnn.oracle.call import PROFILES
 from reference_cnn.oracle.cases import DTYPES
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.targets import BUILT_IN, UsageError
+from reference_cnn.oracle.targets.process import TIMEOUT
+from reference_cnn.skeletons import SKELETONS, SkeletonError, write
 from reference_cnn.training import train
 
 RIGHT, WRONG, UNUSABLE = 0, 1, 2
@@ -26,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return COMMANDS[options.command](options)
-    except (UsageError, UnknownClauseError, DataError, OSError) as error:
+    except (UsageError, UnknownClauseError, SkeletonError, DataError, OSError) as error:
         print(f"reference-cnn: {error}", file=sys.stderr)
         return UNUSABLE
     except KeyboardInterrupt:
@@ -51,6 +53,9 @@ def _check(options: argparse.Namespace) -> int:
             case=options.case,
             profile=options.profile,
             seed=options.seed,
+            timeout=options.timeout,
+            memory=None if options.memory is None else options.memory * 2**20,
+            in_process=options.in_process,
             progress=lambda function: status.update(f"asking {function}"),
         )
     report.print(console)
@@ -59,12 +64,18 @@ def _check(options: argparse.Namespace) -> int:
     return RIGHT if report.passed or options.exit_zero else WRONG
 
 
+def _init(options: argparse.Namespace) -> int:
+    command = write(Path(options.file))
+    print(f"{options.file} is ready: fill in a function, then\n\n    {command}")
+    return RIGHT
+
+
 def _train(options: argparse.Namespace) -> int:
     train(options)
     return RIGHT
 
 
-COMMANDS = {"check": _check, "explain": _explain, "train": _train}
+COMMANDS = {"check": _check, "explain": _explain, "init": _init, "train": _train}
 
 
 def _positive(text: str) -> int:
@@ -90,7 +101,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Judge an implementation of the layers.",
         epilog="Exit status: 0 all right, 1 something is wrong, 2 unusable arguments.",
     )
-    judge.add_argument("target", help=f"a file.py, a module, or one of: {', '.join(BUILT_IN)}")
+    kinds = f'a file.py, a module, "exec:PROGRAM ARGUMENTS", or one of: {", ".join(BUILT_IN)}'
+    judge.add_argument("target", help=kinds)
     judge.add_argument(
         "--only",
         action="append",
@@ -106,10 +118,21 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--profile", default="standard", choices=list(PROFILES), help="how many cases are drawn")
     judge.add_argument("--case", metavar="TEXT", help='ask one question: "x=3x2x6x5 w=2x2x2x2 stride=3,4 padding=same"')
     judge.add_argument("--seed", type=int, default=0, metavar="N", help="draw other shapes and numbers (default 0)")
+    judge.add_argument(
+        "--timeout", type=_rate, default=TIMEOUT, metavar="S", help=f"seconds for one call (default {TIMEOUT:g})"
+    )
+    judge.add_argument(
+        "--memory", type=_positive, metavar="MIB", help="what the target may take once it is loaded (Linux only)"
+    )
+    judge.add_argument(
+        "--in-process", action="store_true", help="load the target into this process, for a debugger: no limits"
+    )
     judge.add_argument("--json", metavar="FILE", help="write the report as JSON")
     judge.add_argument("--exit-zero", action="store_true", help="exit 0 even when something is wrong")
     clause = commands.add_parser("explain", help="print a clause of the specification")
     clause.add_argument("id", metavar="ID", help="for example CONV-F1, as error messages have it")
+    skeleton = commands.add_parser("init", help="write a skeleton of an implementation, ready to be checked")
+    skeleton.add_argument("file", metavar="FILE", help=f"a new file that ends with {', '.join(SKELETONS)}")
     training = commands.add_parser(
         "train",
         help="train the article's network on its 200 images",

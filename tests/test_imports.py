@@ -13,18 +13,18 @@ PACKAGE = Path(__file__).parents[1] / "reference_cnn"
 ROWS = [
     ["_validate"],
     ["_windows", "_pattern", "_differences", "_gradients"],
-    ["activation", "conv", "dense", "pooling", "gradcheck", "explain"],
+    ["activation", "conv", "dense", "pooling", "gradcheck", "explain", "skeletons"],
     ["loss"],
     [""],  # the package itself: the public names
     ["datasets", "article", "digits"],
     ["oracle.layers"],
-    ["oracle.call", "oracle.targets", "oracle.targets.ask"],
-    ["oracle.windowed", "oracle.bounds", "oracle.notation"],
-    ["oracle.shapes"],
+    ["oracle.wire", "oracle.call", "oracle.targets", "oracle.targets.ask"],
+    ["oracle.windowed", "oracle.bounds", "oracle.notation", "oracle.targets.respond", "oracle.targets.channel"],
+    ["oracle.shapes", "oracle.targets.process"],
     [
         "oracle.numbers",
         "oracle.judge",
-        *(f"oracle.targets.{t}" for t in ("loops", "article", "scipy", "torch", "jax", "operators")),
+        *(f"oracle.targets.{t}" for t in ("loops", "article", "scipy", "torch", "jax", "operators", "remote", "serve")),
     ],
     ["oracle.report", *(f"oracle.targets.{t}" for t in ("keras", "onnx", "onnxruntime"))],
     ["oracle.cases"],

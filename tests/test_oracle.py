@@ -322,7 +322,7 @@ def test_the_report_in_words_and_as_json() -> None:
     plain = json.loads(report.to_json())
     assert (plain["version"], plain["passed"], plain["dtype"], plain["seed"]) == (1, False, "float64", 0)
     result = plain["results"]["conv_backward"]
-    assert set(result) == {"verdict", "cases", "failed", "worst", "not_offered", "failure"}
+    assert set(result) == {"verdict", "cases", "failed", "unasked", "worst", "not_offered", "failure"}
     assert (result["verdict"], result["worst"], result["failure"]["clause"]) == ("fail", "Infinity", "CONV-B2")
     assert result["failure"]["got"] != result["failure"]["expected"]
     assert plain["results"]["sigmoid"]["failure"] is None

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 # What is wrong with an answer, the most telling first.
-Kind = Literal["values", "shape", "dtype", "exception"]
+Kind = Literal["values", "shape", "dtype", "exception", "crash", "hang"]
+KINDS: dict[str, Kind] = {"malformed": "dtype", "crash": "crash", "hang": "hang"}
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,9 @@ class Judgement(NamedTuple):
 def judge(case: "Case", answer: Answer, required: Collection[str] = ()) -> Judgement:
     """Judge every output that was answered; the first that is wrong, or required and absent, is the failure."""
     clauses = LAYERS[case.function].clauses
-    if answer.outcome == "malformed":
-        return Judgement(np.inf, Failure(case, "dtype", f"it returns {answer.error}", clauses[0]))
     if answer.outcome != "answered":
-        return Judgement(np.inf, Failure(case, "exception", f"it raises {answer.error}", clauses[0]))
+        kind = KINDS.get(answer.outcome, "exception")
+        return Judgement(np.inf, Failure(case, kind, answer.finding, clauses[0]))
     worst = 0.0
     for output, clause in zip(LAYERS[case.function].outputs, clauses):
         got = answer.outputs[output]

@@ -31,7 +31,8 @@ class Result:
     """The verdict on one function.
 
     `cases` were judged and `failed` of them wrong; `worst` is the largest error ÷ bound (0: exact everywhere, inf:
-    wrong); `not_offered` names keywords, features and outputs that the target lacks.
+    wrong); `not_offered` names keywords, features and outputs that the target lacks; `unasked` cases were not asked,
+    since the target's process had died or hung too often.
     """
 
     verdict: Verdict
@@ -40,6 +41,7 @@ class Result:
     not_offered: tuple[str, ...] = ()
     failure: Failure | None = None
     failed: int = 0
+    unasked: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Report:
     dtype: str
     seed: int
     results: Mapping[str, Result]
+    in_process: bool = False
 
     @property
     def passed(self) -> bool:
@@ -67,7 +70,9 @@ class Report:
         console.print(self._table())
         for name, result in self.results.items():
             if result.failure:
-                console.print(Text(f"{name}: wrong in {result.failed} of {result.cases} cases", style=STYLES["fail"]))
+                unasked = f"; {result.unasked} more were not asked" if result.unasked else ""
+                headline = f"{name}: wrong in {result.failed} of {result.cases} cases{unasked}"
+                console.print(Text(headline, style=STYLES["fail"]))
                 # The line that asks again must stay one line, or it cannot be copied.
                 console.print(Text(failure_text(result.failure)), soft_wrap=True)
                 console.print()
@@ -76,8 +81,9 @@ class Report:
     @property
     def summary(self) -> str:
         """One sentence: what is right, what is wrong."""
+        where = f"{self.target}, {self.dtype}, seed {self.seed}" + ", in process" * self.in_process
         if all(r.verdict == "pass" for r in self.results.values()) and len(self.results) > 1:
-            return f"{self.target}, {self.dtype}, seed {self.seed}. All {len(self.results)} functions are right."
+            return f"{where}. All {len(self.results)} functions are right."
         said = []
         for verdict, words in (
             ("fail", "wrong"),
@@ -88,7 +94,10 @@ class Report:
             names = [n for n, r in self.results.items() if r.verdict == verdict]
             listed = ", ".join(names) if verdict != "missing" or len(names) <= NAMED else f"{len(names)} functions"
             said += [f"{words}: {listed}"] * bool(names)
-        return f"{self.target}, {self.dtype}, seed {self.seed}. " + "; ".join(said).capitalize() + "."
+        nothing = all(r.verdict == "missing" for r in self.results.values())
+        return f"{where}. {'; '.join(said).capitalize()}." + (
+            " Nothing could be judged yet: fill in a function and check again." * nothing
+        )
 
     def _table(self) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -116,6 +125,7 @@ class Report:
             "target": self.target,
             "dtype": self.dtype,
             "seed": self.seed,
+            "in_process": self.in_process,
             "passed": self.passed,
             "results": results,
         }
@@ -139,6 +149,7 @@ def _plain_result(result: Result) -> dict[str, Any]:
         "verdict": result.verdict,
         "cases": result.cases,
         "failed": result.failed,
+        "unasked": result.unasked,
         "worst": _plain_number(result.worst),
         "not_offered": list(result.not_offered),
         "failure": None

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, get_args
@@ -16,8 +17,10 @@ from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.report import Report, Result, Verdict
 from reference_cnn.oracle.shapes import fits, more_calls
 from reference_cnn.oracle.shrink import smallest
-from reference_cnn.oracle.targets import Target, TargetError, UsageError, keywords_missing, load
+from reference_cnn.oracle.targets import Target, TargetError, UsageError, keywords_missing
 from reference_cnn.oracle.targets.ask import Answer, ask
+from reference_cnn.oracle.targets.process import TIMEOUT
+from reference_cnn.oracle.targets.remote import reach
 
 
 def check(
@@ -30,6 +33,9 @@ def check(
     case: str | None = None,
     profile: str = "standard",
     seed: int = 0,
+    timeout: float = TIMEOUT,
+    memory: int | None = None,
+    in_process: bool = False,
     progress: Callable[[str], None] = lambda function: None,
 ) -> Report:
     """Judge an implementation of the layers: whether it is right, and if not, on which smallest input it is wrong.
@@ -38,8 +44,9 @@ def check(
     ----------
     target : module, object, mapping, path or str
         It offers any subset of the six functions under their names and signatures; arrays are passed by position.
-        A str is a built-in name ("reference", "loops", "article", "scipy", "onnx"), a path that ends with .py, or the
-        dotted name of a module.
+        A str is a built-in name ("reference", "loops", "article", "scipy", "onnx"), a path that ends with .py, the
+        dotted name of a module, or `"exec:PROGRAM ARGUMENTS"`, a program that speaks the protocol of spec/protocol.md.
+        What a str or a path names runs in a process of its own, anything else in this one.
     functions : sequence of str, optional
         Judge only these.
     dtype : str
@@ -54,6 +61,12 @@ def check(
         "quick", "standard" or "thorough": how many calls are drawn besides the fixed ones.
     seed : int
         Draws other shapes, options and numbers; at least 0.
+    timeout : float
+        Seconds that the target's process may take for one call; then it is ended, and the call is a failure.
+    memory : int, optional
+        Bytes of address space that the target's process may take besides those it has when loaded (Linux only).
+    in_process : bool
+        Load the target into this process after all, as a debugger wants it: without limits, and a crash is a crash.
     progress : callable
         Told the name of each function before it is judged.
 
@@ -77,18 +90,18 @@ def check(
     >>> report.passed, report.results["dense_forward"].failure.case.text
     (False, 'x=1x1 w=1x1 b=1')
     """
-    found = load(target)
-    wanted = functions or LAYERS
-    standard = {f: cases(f, dtype=dtype, rank=rank, profile=profile, seed=seed, accumulate=accumulate) for f in wanted}
-    questions = standard if case is None else _one_question(standard, case)
-    if not any(f in found.functions for f in questions):
-        raise TargetError(f"{found.name} offers none of {', '.join(questions)}, so there is nothing to judge")
-    effort = PROFILES[profile] if case is None else None
-    results = {}
-    for name, asked in questions.items():
-        progress(name)
-        results[name] = _examine(found, asked, effort) if name in found.functions else Result("missing")
-    return Report(found.name, dtype, seed, results)
+    with closing(reach(target, timeout=timeout, memory=memory, in_process=in_process)) as found:
+        chosen: dict[str, Any] = {"dtype": dtype, "rank": rank, "profile": profile, "seed": seed, "accumulate": accumulate}
+        standard = {f: cases(f, **chosen) for f in functions or LAYERS}
+        questions = standard if case is None else _one_question(standard, case)
+        if not any(f in found.functions for f in questions):
+            raise TargetError(f"{found.name} offers none of {', '.join(questions)}, so there is nothing to judge")
+        effort = PROFILES[profile] if case is None else None
+        results = {}
+        for name, asked in questions.items():
+            progress(name)
+            results[name] = _examine(found, asked, effort) if name in found.functions else Result("missing")
+    return Report(found.name, dtype, seed, results, found.in_process)
 
 
 def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[Case]]:
@@ -118,18 +131,22 @@ def _examine(target: Target, asked: list[Case], effort: Effort | None) -> Result
     name = asked[0].function
     function = target.functions[name]
     lacking = keywords_missing(function, {k for c in asked for k in c.keywords})
-    answers = [(c, ask(function, c)) for c in asked if not lacking & set(c.keywords)]
+    questions = [c for c in asked if not lacking & set(c.keywords)]
+    answers = _answers(function, questions)
     if "no b" in _refused(answers):
         # A target that insists on a bias refuses each feature for want of one: ask again, with one.
         with_bias = [replace(c, call=c.call.with_bias()) for c, _ in answers if "no b" in c.call.features]
-        answers += [(c, ask(function, c)) for c in with_bias]
+        questions += with_bias
+        answers += _answers(function, with_bias)
     refused = _refused(answers)
 
     def offered(feature: str) -> bool:
         return feature not in refused and keyword_of(feature) not in lacking
 
     if effort:
-        answers += [(c, ask(function, c)) for c in _more(asked[0], offered, effort)]
+        more = _more(asked[0], offered, effort)
+        questions += more
+        answers += _answers(function, more)
     answered = [a for _, a in answers if a.outcome == "answered"]
     omitted = [o for o in LAYERS[name].outputs if answered and all(a.outputs[o] is None for a in answered)]
     required = set(LAYERS[name].outputs) - set(omitted)
@@ -138,7 +155,7 @@ def _examine(target: Target, asked: list[Case], effort: Effort | None) -> Result
     ]
     not_offered = (*omitted, *sorted(lacking | refused), *_combinations(answers, refused))
     if not judged:
-        return Result("missing", not_offered=not_offered if lacking | refused else ("any call",))
+        return Result("missing", not_offered=("any call",) if answers else not_offered)
     failures = [j.failure for j in judged if j.failure]
     if not failures:
         return Result("pass", len(judged), max(j.worst for j in judged), not_offered)
@@ -148,12 +165,22 @@ def _examine(target: Target, asked: list[Case], effort: Effort | None) -> Result
         if case.tier == "exact" and not numbers.exact(case):
             return None
         answer = ask(function, case)
-        return None if answer.outcome == "not implemented" else judge(case, answer, required).failure
+        unjudged = answer.outcome in ("not implemented", "not asked")
+        return None if unjudged else judge(case, answer, required).failure
 
-    failure = smallest(first, attempt, offered) if effort else first
+    # Each attempt at a smaller case that crashes or hangs would cost a start or the time limit.
+    as_it_is = effort is None or first.kind in ("crash", "hang")
+    failure = first if as_it_is else smallest(first, attempt, offered)
     failure = replace(failure, reproduce=_reproduce(target, failure.case))
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
-    return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures))
+    unasked = len(questions) - len(answers)
+    return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked)
+
+
+def _answers(function: Callable[..., Any], questions: list[Case]) -> list[tuple[Case, Answer]]:
+    """Ask; leave out what was not asked, since the target has died too often [PROTO-C3]."""
+    answers = [(case, ask(function, case)) for case in questions]
+    return [(case, answer) for case, answer in answers if answer.outcome != "not asked"]
 
 
 def _more(case: Case, offered: Offered, effort: Effort) -> list[Case]:

@@ -25,11 +25,16 @@ class TargetError(UsageError):
 
 @dataclass(frozen=True)
 class Target:
-    """Functions by name, and the words that name the target in a command (None where only Python can)."""
+    """Functions by name, and the words that name the target in a command (None where only Python can).
+
+    `close` ends what was started to reach it; `in_process` says that nothing was, and it runs in this process.
+    """
 
     name: str
     functions: Mapping[str, Callable[..., Any]]
     command: str | None
+    close: Callable[[], None] = lambda: None
+    in_process: bool = True
 
 
 def load(target: Any) -> Target:
@@ -55,14 +60,19 @@ def load(target: Any) -> Target:
 
 def keywords_missing(function: Callable[..., Any], keywords: set[str]) -> set[str]:
     """Those of the keywords that the function's signature does not accept."""
+    accepted = keywords_of(function)
+    return set() if accepted is None else keywords - set(accepted)
+
+
+def keywords_of(function: Callable[..., Any]) -> list[str] | None:
+    """The keywords that the function's signature accepts; None where it accepts any, or nobody knows."""
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
-        return set()
+        return None
     if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-        return set()
-    named = {n for n, p in parameters.items() if p.kind not in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)}
-    return keywords - named
+        return None
+    return [n for n, p in parameters.items() if p.kind not in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)]
 
 
 def _offered(source: Any, name: str, command: str | None) -> Target:

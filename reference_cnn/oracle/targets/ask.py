@@ -1,7 +1,7 @@
 """Ask one function one question, and bring whatever it returns into arrays."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -14,8 +14,17 @@ if TYPE_CHECKING:
     from reference_cnn.oracle.cases import Case
 
 # "refused": TypeError or ValueError, which may mean that a feature is not offered; "failed": any other exception;
-# "malformed": what came back is no array of numbers, or not as many as there should be.
-Outcome = Literal["answered", "not implemented", "refused", "failed", "malformed"]
+# "malformed": what came back is no array of numbers, or not as many as there should be; "crash": the process died;
+# "hang": no answer within the time limit; "not asked": too many of the last two in a row.
+Outcome = Literal["answered", "not implemented", "refused", "failed", "malformed", "crash", "hang", "not asked"]
+
+
+class UnansweredError(Exception):
+    """A target in another process has not answered; `outcome` says how, the message why."""
+
+    def __init__(self, outcome: Outcome, message: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 class Answer(NamedTuple):
@@ -25,25 +34,48 @@ class Answer(NamedTuple):
     outputs: dict[str, Array | None]
     error: str = ""
 
+    @property
+    def finding(self) -> str:
+        """What happened instead of an answer, as a sentence."""
+        if self.outcome in ("crash", "hang", "not asked"):
+            return self.error
+        return f"it {'returns' if self.outcome == 'malformed' else 'raises'} {self.error}"
+
 
 def ask(function: Callable[..., Any], case: "Case") -> Answer:
     """Call `function` with fresh copies of the case's arguments; no exception but KeyboardInterrupt comes out."""
-    arguments = [a.copy() for a in case.arguments.values()]
+    arguments = [*(a.copy() for a in case.arguments.values()), *case.positional]
+    return call(function, case.function, arguments, case.keywords)[0]
+
+
+def call(
+    function: Callable[..., Any], name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]
+) -> tuple[Answer, Any]:
+    """Return the answer and the very object that the function returned."""
     try:
         # What a target warns of is its own affair; its numbers are judged.
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            result = function(*arguments, *case.positional, **case.keywords)
+            result = function(*arguments, **keywords)
+    except UnansweredError as error:
+        return Answer(error.outcome, {}, str(error)), None
     except NotImplementedError as error:
-        return Answer("not implemented", {}, _words(error))
+        return Answer("not implemented", {}, in_words(error)), None
     except (TypeError, ValueError) as error:
-        return Answer("refused", {}, _words(error))
+        return Answer("refused", {}, in_words(error)), None
     except (Exception, SystemExit) as error:
-        return Answer("failed", {}, _words(error))
+        return Answer("failed", {}, in_words(error)), None
+    return read(result, name), result
+
+
+def read(result: Any, name: str) -> Answer:
+    """Bring what a function returned into arrays."""
     try:
-        return Answer("answered", outputs(result, LAYERS[case.function].outputs))
+        return Answer("answered", outputs(result, LAYERS[name].outputs))
     except ValueError as error:
         return Answer("malformed", {}, str(error))
+    except Exception as error:  # what is read may be code of the target's own
+        return Answer("malformed", {}, f"{type(result).__name__}, which cannot be read: {in_words(error)}")
 
 
 def outputs(result: Any, names: tuple[str, ...]) -> dict[str, Array | None]:
@@ -69,6 +101,7 @@ def _array(name: str, value: Any) -> Array:
     return array
 
 
-def _words(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
+    """An exception as one line: its type and the first line of what it says."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:300]}" if text else type(error).__name__

@@ -1,0 +1,296 @@
+"""Isolation: what a target does in its process is a finding of one case, and never changes the verdict on another."""
+
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from strategies import Array
+
+from reference_cnn import dense_forward, sigmoid
+from reference_cnn.cli import main
+from reference_cnn.oracle import TargetError, check
+from reference_cnn.oracle.targets import UsageError
+from reference_cnn.oracle.targets.ask import Answer
+from reference_cnn.oracle.targets.remote import reach
+from reference_cnn.oracle.targets.respond import Reply, respondent
+
+# Everything is right but what is put into sigmoid_prime.
+TARGET = """
+import ctypes, os, signal, subprocess, sys, threading, time
+import numpy as np
+import reference_cnn
+from reference_cnn import dense_forward, sigmoid
+
+def right(z):
+    return reference_cnn.sigmoid_prime(z)
+
+def sigmoid_prime(z):
+    {lines}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(lines: str, *, before: str = "") -> str:
+    Path("mine.py").write_text(before + TARGET.replace("{lines}", lines))
+    return "mine.py"
+
+
+WRONG = {
+    "a segmentation fault": ("ctypes.string_at(0)", "crash", "it dies of SIGSEGV"),
+    "an exit": ("os._exit(3)", "crash", "it ends with exit status 3"),
+    "a signal": (
+        "print('farewell'); sys.stdout.flush(); os.kill(0, 9)",
+        "crash",
+        "it dies of SIGKILL; its last words: farewell",
+    ),
+    "an endless loop": ("while True: pass", "hang", "it does not answer within 1 s"),
+    "sleep with a lock": ("threading.Lock().acquire(); time.sleep(99)", "hang", "it does not answer within 1 s"),
+    "an exit that can be caught": ("sys.exit(0)", "exception", "it raises SystemExit: 0"),
+    "an interrupt": ("raise KeyboardInterrupt", "exception", "it raises KeyboardInterrupt"),
+    "endless recursion": ("return sigmoid_prime(z)", "exception", "it raises RecursionError"),
+    "all pipes closed": ("os.closerange(0, 99)", "crash", "it ends with exit status"),
+    "memory": ("return np.ones(2**40)", "exception", "it raises"),
+    "memory, bit by bit": (
+        "return sum([bytearray(2**20) for _ in range(2**20)], 0)",
+        "exception",
+        "it raises MemoryError",
+    ),
+    "an array that is equal to all": (
+        "return type('Equal', (np.ndarray,), {n: lambda *a: True for n in ('__eq__', '__ne__', '__sub__')})((1,))",
+        "shape",
+        "a_prime has shape (1,)",
+    ),
+    "a text": ("return 'right'", "dtype", "it returns a_prime as str, expected an array of numbers"),
+    "an object that raises when it is read": (
+        "return type('Odd', (), {'__array__': lambda *a: 1 / 0})()",
+        "dtype",
+        "it returns a_prime as Odd, expected an array of numbers",
+    ),
+    "complex": ("return right(z) + 0j", "dtype", "a_prime is complex: complex128"),
+    "float32": ("return right(z.astype(np.float32))", "values", "a_prime is wrong"),
+}
+
+
+@pytest.mark.spec("PROTO-D8", "PROTO-C2", "PROTO-C3")
+@pytest.mark.parametrize("name", WRONG)
+def test_whatever_a_target_does_is_a_finding_and_the_check_goes_on(name: str) -> None:
+    lines, kind, message = WRONG[name]
+    report = check(
+        write(lines),
+        functions=["sigmoid_prime", "sigmoid"],
+        case="z=3x2",
+        timeout=1 if kind == "hang" else 30,
+        memory=2**29 if "memory" in name else None,
+    )
+    failure = report.results["sigmoid_prime"].failure
+    assert failure is not None
+    assert failure.message.startswith(message), failure.message
+    assert failure.kind == kind
+    assert report.results["sigmoid"].verdict == "pass"
+
+
+@pytest.mark.spec("PROTO-D8")
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "print('x' * 10**6); return right(z)",
+        "os.write(1, b'{\"id\": 1}'); os.write(2, bytes(10**6)); return right(z)",
+        "sys.stdout.close(); sys.stderr.close(); return right(z)",
+        "os.closerange(0, 3); return right(z)",
+        "assert sys.stdin.read() == ''; return right(z)",
+        "os.fork(); return right(z)",
+        "subprocess.run(['echo', '{}'], check=True); return right(z)",
+        "return right(z).astype(np.longdouble)",
+        "return right(z).astype('>f8')",
+        "return np.asfortranarray(right(z))",
+        "return right(z).tolist()",
+        "return np.vectorize(lambda v: __import__('fractions').Fraction(float(v)), otypes=[object])(right(z))",
+    ],
+)
+def test_what_is_no_wrong_answer_passes(lines: str) -> None:
+    report = check(write(lines), functions=["sigmoid_prime"])
+    assert report.passed, f"\n{report}"
+
+
+@pytest.mark.spec("PROTO-D8")
+@pytest.mark.parametrize(
+    "trick",
+    [
+        "np.allclose = np.array_equal = lambda *a, **k: True",
+        "np.abs = np.max = np.isfinite = lambda *a, **k: np.zeros(())",
+        "from reference_cnn.oracle import bounds, judge\njudge.judge = bounds.expected = lambda *a: None",
+        "import threading\nthreading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()",
+    ],
+)
+def test_a_wrong_answer_stays_wrong_whatever_is_patched(trick: str) -> None:
+    before = f"import numpy as np\n{trick}\n"
+    assert not check(write("return 2 * right(z)", before=before), functions=["sigmoid_prime"]).passed
+
+
+@pytest.mark.spec("PROTO-D8")
+def test_an_answer_that_is_changed_later_was_right() -> None:
+    lines = "a = right(z); threading.Timer(0.01, a.fill, [0]).start(); return a"
+    assert check(write(lines), functions=["sigmoid_prime"]).passed
+
+
+@pytest.mark.spec("PROTO-C3", "PROTO-C2")
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [
+        ("import os; os._exit(4)\n", "mine.py cannot be asked: it ends with exit status 4"),
+        ("import ctypes; ctypes.string_at(0)\n", "mine.py cannot be asked: it dies of SIGSEGV"),
+        ("1 / 0\n", r"mine.py does not import \(ZeroDivisionError: division by zero\); correct the file first"),
+    ],
+)
+def test_a_target_that_does_not_load(before: str, message: str) -> None:
+    with pytest.raises(TargetError, match=message):
+        check(write("pass", before=before))
+
+
+@pytest.mark.spec("PROTO-D8")
+def test_what_cannot_be_named_is_judged_in_process_and_the_report_says_so() -> None:
+    here = {"sigmoid": lambda z: sigmoid(z)}
+    for target in (here, SimpleNamespace(**here)):
+        report = check(target)
+        assert report.in_process
+        assert ", seed 0, in process. Right" in str(report)
+        assert '"in_process": true' in report.to_json()
+    named = check(write("return right(z)"), functions=["sigmoid"])
+    assert not named.in_process
+    assert "in process" not in str(named)
+
+
+@pytest.mark.spec("PROTO-D8")
+def test_in_process_on_request(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write("return right(z)", before="import os\nos.environ['SEEN_BY'] = str(os.getpid())\n")
+    monkeypatch.setenv("SEEN_BY", "nobody")
+    assert main(["check", file, "--only", "sigmoid"]) == 0
+    assert os.environ["SEEN_BY"] == "nobody"
+    assert main(["check", file, "--only", "sigmoid", "--in-process"]) == 0
+    assert os.environ["SEEN_BY"] == str(os.getpid())
+    assert "in process" in capsys.readouterr().out
+
+
+@pytest.mark.spec("PROTO-D8")
+def test_modules_are_looked_for_where_this_process_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "somewhere").mkdir()
+    write("return right(z)")
+    Path("mine.py").rename("somewhere/a_module_of_mine.py")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])  # "" is wherever one is
+    monkeypatch.chdir("somewhere")
+    with pytest.raises(TargetError, match=r"a_module_of_mine does not import \(ModuleNotFoundError"):
+        check("a_module_of_mine")
+    monkeypatch.syspath_prepend(tmp_path / "somewhere")
+    assert check("a_module_of_mine", functions=["sigmoid"]).passed
+    assert "a_module_of_mine" not in sys.modules
+
+
+@pytest.mark.spec("PROTO-C2")
+def test_limits_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+    for limits in ({"timeout": 0}, {"timeout": float("inf")}, {"memory": 0}):
+        with pytest.raises(UsageError, match="must be"):
+            check("reference", **limits)
+    with pytest.raises(SystemExit):
+        main(["check", "reference", "--timeout", "0"])
+    assert "must be positive and finite, is 0" in capsys.readouterr().err
+
+
+@pytest.mark.spec("PROTO-C2")
+def test_the_options_reach_the_process() -> None:
+    large = write("time.sleep(1); return right(z) + np.empty(2**28)[0] * 0")
+    question = ["check", large, "--case", "z=1x2", "--only", "sigmoid_prime"]
+    assert main([*question, "--timeout", "0.5"]) == 1
+    assert main([*question, "--memory", "100"]) == 1
+    assert main(question) == 0
+
+
+IMPURE = """
+import numpy as np
+import reference_cnn
+
+last = np.zeros(6)
+
+def sigmoid(z):  # writes to its argument
+    z[...] = reference_cnn.sigmoid(z)
+    return np.array(z)
+
+def sigmoid_prime(z):  # returns a view of its argument
+    return z[:, ::-1]
+
+def dense_forward(x, w, b=None):  # overwrites its last answer
+    last[:] = (x @ w).ravel()
+    return last.reshape(2, 3)
+
+def dense_backward(dz, x, w):  # tells what it was given
+    return [np.array([*a.strides, a.flags.writeable, a.flags.c_contiguous]) for a in (dz, x, w)]
+"""
+
+
+def reply_and_recall(name: str, arguments: list[Array], *, in_process: bool) -> tuple[Reply, Answer, Answer, Answer]:
+    """Ask, ask something else, read the answer again, and again with its arguments overwritten."""
+    Path("mine.py").write_text(IMPURE)
+    target = reach("mine.py", in_process=in_process)
+    function = respondent(target.functions[name], name)
+    reply = function.reply(arguments, {})
+    at_once = function.recall(reply)
+    scrambled = function.recall(reply, scramble=True)
+    function.reply([a + 1 for a in arguments], {})
+    later = function.recall(reply)
+    target.close()
+    return reply, at_once, scrambled, later
+
+
+@pytest.mark.spec("PROTO-D7")
+@pytest.mark.parametrize("in_process", [True, False])
+def test_a_reply_shows_what_became_of_the_arguments_and_the_answer(in_process: bool) -> None:  # pytest's
+    z, x, w = np.linspace(-2, 2, 6).reshape(2, 3), np.arange(8.0).reshape(2, 4), np.arange(12.0).reshape(4, 3)
+    kept = z.copy()
+
+    def one(answer: Answer) -> Array:
+        (output,) = answer.outputs.values()
+        assert output is not None
+        return output
+
+    reply, at_once, scrambled, later = reply_and_recall("sigmoid", [z], in_process=in_process)
+    assert (reply.arguments[0] == sigmoid(z)).all()  # written to
+    assert (z == kept).all()  # but not to ours
+    assert all((one(a) == one(reply.answer)).all() for a in (at_once, scrambled, later))
+
+    reply, at_once, scrambled, later = reply_and_recall("sigmoid_prime", [z], in_process=in_process)
+    assert (reply.arguments[0] == z).all()
+    assert (one(at_once) == z[:, ::-1]).all()
+    assert (one(scrambled) != z[:, ::-1]).any()  # a view
+
+    reply, at_once, scrambled, later = reply_and_recall("dense_forward", [x, w], in_process=in_process)
+    assert all((one(a) == dense_forward(x, w)).all() for a in (reply.answer, at_once, scrambled))
+    assert (one(later) == dense_forward(x + 1, w + 1)).all()  # overwritten
+
+
+@pytest.mark.spec("PROTO-D7")
+@pytest.mark.parametrize("in_process", [True, False])
+def test_strides_and_writeability_cross(in_process: bool) -> None:  # pytest's
+    dz, x, w = np.arange(12.0).reshape(2, 6)[:, ::-2], np.asfortranarray(np.ones((2, 4))), np.ones((4, 3))
+    w.flags.writeable = False
+    reply, *_ = reply_and_recall("dense_backward", [dz, x, w], in_process=in_process)
+    told = [a.tolist() for a in reply.answer.outputs.values() if a is not None]
+    assert told == [[*dz.strides, 1, 0], [*x.strides, 1, 0], [*w.strides, 0, 1]]
+    assert all((a == b).all() for a, b in zip(reply.arguments, (dz, x, w)))
+
+
+@pytest.mark.spec("PROTO-D7")
+def test_a_reply_of_a_lost_process_cannot_be_read_again() -> None:
+    target = reach(write("os._exit(0)"))
+    good = respondent(target.functions["sigmoid"], "sigmoid")
+    bad = respondent(target.functions["sigmoid_prime"], "sigmoid_prime")
+    reply = good.reply([np.zeros(3)], {})
+    assert bad.reply([np.zeros(3)], {}).answer.outcome == "crash"
+    assert good.reply([np.ones(3)], {}).answer.outcome == "answered"
+    assert good.recall(reply).outcome == "not asked"
+    target.close()
