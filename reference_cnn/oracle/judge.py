@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 # What is wrong with an answer, the most telling first.
-Kind = Literal["values", "shape", "dtype", "exception", "crash", "hang"]
+Kind = Literal["values", "shape", "dtype", "purity", "exception", "crash", "hang"]
 KINDS: dict[str, Kind] = {"malformed": "dtype", "crash": "crash", "hang": "hang"}
 
 

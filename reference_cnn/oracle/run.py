@@ -14,6 +14,7 @@ from reference_cnn.oracle.call import PROFILES, Effort, Offered, keyword_of, num
 from reference_cnn.oracle.cases import Case, Tier, cases
 from reference_cnn.oracle.judge import Failure, Kind, judge
 from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.purity import impurity
 from reference_cnn.oracle.report import Report, Result, Verdict
 from reference_cnn.oracle.shapes import fits, more_calls
 from reference_cnn.oracle.shrink import smallest
@@ -91,7 +92,13 @@ def check(
     (False, 'x=1x1 w=1x1 b=1')
     """
     with closing(reach(target, timeout=timeout, memory=memory, in_process=in_process)) as found:
-        chosen: dict[str, Any] = {"dtype": dtype, "rank": rank, "profile": profile, "seed": seed, "accumulate": accumulate}
+        chosen: dict[str, Any] = {
+            "dtype": dtype,
+            "rank": rank,
+            "profile": profile,
+            "seed": seed,
+            "accumulate": accumulate,
+        }
         standard = {f: cases(f, **chosen) for f in functions or LAYERS}
         questions = standard if case is None else _one_question(standard, case)
         if not any(f in found.functions for f in questions):
@@ -156,7 +163,7 @@ def _examine(target: Target, asked: list[Case], effort: Effort | None) -> Result
     not_offered = (*omitted, *sorted(lacking | refused), *_combinations(answers, refused))
     if not judged:
         return Result("missing", not_offered=("any call",) if answers else not_offered)
-    failures = [j.failure for j in judged if j.failure]
+    failures = [j.failure for j in judged if j.failure] or _impurities(function, answers)
     if not failures:
         return Result("pass", len(judged), max(j.worst for j in judged), not_offered)
     first = min(failures, key=lambda f: (get_args(Kind).index(f.kind), f.case.tier != "exact", f.case.size))
@@ -169,12 +176,20 @@ def _examine(target: Target, asked: list[Case], effort: Effort | None) -> Result
         return None if unjudged else judge(case, answer, required).failure
 
     # Each attempt at a smaller case that crashes or hangs would cost a start or the time limit.
-    as_it_is = effort is None or first.kind in ("crash", "hang")
+    as_it_is = effort is None or first.kind in ("crash", "hang", "purity")
     failure = first if as_it_is else smallest(first, attempt, offered)
     failure = replace(failure, reproduce=_reproduce(target, failure.case))
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked = len(questions) - len(answers)
     return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked)
+
+
+def _impurities(function: Callable[..., Any], answers: list[tuple[Case, Answer]]) -> list[Failure]:
+    """Look at what else the function does, in a small case, in one with every feature, and in one large one."""
+    answered = sorted((c for c, a in answers if a.outcome == "answered"), key=lambda c: c.size)
+    telling = {0, len(answered) - 1, *sorted(range(len(answered)), key=lambda k: len(answered[k].call.features))[-1:]}
+    found = (impurity(function, answered[k]) for k in sorted(telling) if answered)
+    return [failure for failure in found if failure]
 
 
 def _answers(function: Callable[..., Any], questions: list[Case]) -> list[tuple[Case, Answer]]:
