@@ -56,6 +56,7 @@ def _check(options: argparse.Namespace) -> int:
             timeout=options.timeout,
             memory=None if options.memory is None else options.memory * 2**20,
             in_process=options.in_process,
+            strict=options.strict,
             progress=lambda function: status.update(f"asking {function}"),
         )
     report.print(console)
@@ -127,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument(
         "--in-process", action="store_true", help="load the target into this process, for a debugger: no limits"
     )
+    judge.add_argument("--strict", action="store_true", help="notes are failures")
     judge.add_argument("--json", metavar="FILE", help="write the report as JSON")
     judge.add_argument("--exit-zero", action="store_true", help="exit 0 even when something is wrong")
     clause = commands.add_parser("explain", help="print a clause of the specification")

@@ -23,6 +23,7 @@ ROWS = [
     ["oracle.shapes", "oracle.targets.process"],
     [
         "oracle.numbers",
+        "oracle.special",
         "oracle.judge",
         *(f"oracle.targets.{t}" for t in ("loops", "article", "scipy", "torch", "jax", "operators", "remote", "serve")),
     ],

@@ -63,11 +63,11 @@ def gamma(terms: int, u: float) -> float:
 
 
 def expected(case: "Case") -> dict[str, Expected]:
-    """The right answers to a case, with their bounds; the exact tier has bound 0."""
+    """The right answers to a case, with their bounds, which are 0 where they are exact; without a special value."""
     wide = _wide(case)
-    arguments = {name: a if name == "labels" else a.astype(wide) for name, a in case.arguments.items()}
-    values = _call(case, arguments)
-    if case.tier == "exact" or case.function in SELECTING:
+    arguments = {name: a if name == "labels" else a.astype(wide) for name, a in case.plain.items()}
+    values = call(case, arguments)
+    if case.exact or case.function in SELECTING:
         return {name: Expected(v, np.zeros(v.shape)) for name, v in values.items()}
     precision = Precision.of(case.dtype, case.accumulate)
     if case.function in ALLOWED:
@@ -95,7 +95,7 @@ def magnitudes(case: "Case", arguments: dict[str, Array]) -> dict[str, Array]:
     if case.function == "softmax_backward":
         da, a = sizes["da"], sizes["a"]
         return {"dz": a * (da + (da * a).sum(axis=-1, keepdims=True))}
-    return {name: np.abs(v) for name, v in _call(case, sizes).items()}
+    return {name: np.abs(v) for name, v in call(case, sizes).items()}
 
 
 def _wide(case: "Case") -> type:
@@ -104,7 +104,8 @@ def _wide(case: "Case") -> type:
     return np.longdouble if case.dtype == "float64" and products < 10**7 else np.float64
 
 
-def _call(case: "Case", arguments: dict[str, Array]) -> dict[str, Array]:
+def call(case: "Case", arguments: dict[str, Array]) -> dict[str, Array]:
+    """Return the reference's outputs by name."""
     layer = LAYERS[case.function]
     answer = layer.reference(*arguments.values(), *case.positional, **case.keywords)
     answers = answer if isinstance(answer, tuple) else (answer,)

@@ -36,11 +36,12 @@ def everything(feature: str) -> bool:
 
 
 class Call(NamedTuple):
-    """Shapes by name, keyword arguments, and the scale of the numbers."""
+    """Shapes by name, keyword arguments, the scale of the numbers, and a special value in one of the arguments."""
 
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
     options: tuple[tuple[str, Any], ...] = ()
     scale: float = 1.0
+    special: tuple[str, str] | None = None
 
     @property
     def features(self) -> frozenset[str]:

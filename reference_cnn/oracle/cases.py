@@ -9,14 +9,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle import bounds, judge, notation, numbers, report
+from reference_cnn.oracle import bounds, judge, notation, numbers, report, special
 from reference_cnn.oracle.call import PROFILES, Call, numpy_draw, windows_of
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.shapes import calls
 from reference_cnn.oracle.targets import UsageError
 from reference_cnn.oracle.targets.ask import ask
 
-Tier = Literal["exact", "rounding"]
+Tier = Literal["exact", "rounding", "special"]
 Shape = tuple[int, ...]
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
@@ -67,9 +67,26 @@ class Case:
         """The number of elements of all arguments."""
         return sum(a.size for a in self.arguments.values())
 
+    @property
+    def exact(self) -> bool:
+        """Whether its numbers are integers whose sums are exact."""
+        return self.tier == "exact" or (self.tier == "special" and numbers.exact(self))
+
+    @property
+    def special(self) -> tuple[float, str]:
+        """The special value and the argument that it is put into; only on the special tier."""
+        if self.call.special is None:
+            raise UsageError(f"case {self.text} has no special value")
+        return float(self.call.special[0]), self.call.special[1]
+
     @cached_property
-    def arguments(self) -> dict[str, Array]:
-        """The arrays of the call by name, in the order of the function's parameters."""
+    def place(self) -> tuple[int, ...]:
+        """Where in the argument the special value is put."""
+        return special.place(self.plain[self.special[1]].shape, self._generator())
+
+    @cached_property
+    def plain(self) -> dict[str, Array]:
+        """The arrays of the call by name, without a special value."""
         stated, layer = dict(self.call.shapes), LAYERS[self.function]
         shapes = {n: stated[n] if n in stated else self._derived(n) for n in layer.arguments if n in stated or n != "b"}
         arrays = numbers.draw(self, shapes, self._generator)
@@ -78,9 +95,20 @@ class Case:
         return arrays
 
     @cached_property
+    def arguments(self) -> dict[str, Array]:
+        """The arrays of the call by name, in the order of the function's parameters."""
+        if self.tier != "special":
+            return self.plain
+        number, name = self.special
+        spoiled = {**self.plain, name: self.plain[name].copy()}
+        spoiled[name][self.place] = number
+        return spoiled
+
+    @cached_property
     def expected(self) -> dict[str, bounds.Expected]:
         """The right answer and how far rounding may take it, output by output."""
-        return bounds.expected(self)
+        plain = bounds.expected(self)
+        return special.expected(self, plain) if self.tier == "special" else plain
 
     def check(self, function: Callable[..., Any]) -> None:
         """Ask `function` this question; raise an AssertionError with the whole message if the answer is wrong."""
@@ -114,7 +142,7 @@ def cases(
     rank: int = 2,
     profile: str = "standard",
     seed: int = 0,
-    tiers: tuple[Tier, ...] = ("exact", "rounding"),
+    tiers: tuple[Tier, ...] = ("exact", "rounding", "special"),
     accumulate: str | None = None,
 ) -> list[Case]:
     """The cases that `check` asks of one function, for any test runner: `case.check(my_function)`.
@@ -131,8 +159,9 @@ def cases(
         "quick", "standard" or "thorough": how many calls are drawn besides the fixed ones.
     seed : int
         Draws other shapes, options and numbers.
-    tiers : tuple of "exact", "rounding"
+    tiers : tuple of "exact", "rounding", "special"
         Exact: small integers, compared with `==`. Rounding: real numbers, compared within a bound per element.
+        Special: a NaN or an infinity in an argument, which has to reach what it is a factor of.
     accumulate : str, optional
         The dtype in which sums may be formed; without it float32 for 16-bit floats, else the dtype itself.
 
@@ -167,5 +196,10 @@ def cases(
         if number < least:
             raise UsageError(f"cases: {name} must be at least {least}, is {number}")
     asked = calls(function, numpy_draw(seed, rank), rank, dtype, PROFILES[profile])
-    questions = [Case(function, call, tier, dtype, seed, accumulate) for call in asked for tier in tiers]
+    questions = [
+        Case(function, call, tier, dtype, seed, accumulate) for call in asked for tier in tiers if tier != "special"
+    ]
+    if "special" in tiers:
+        chosen = special.special_calls(function, asked)
+        questions += [Case(function, call, "special", dtype, seed, accumulate) for call in chosen]
     return [case for case in questions if case.tier != "exact" or numbers.exact(case)]

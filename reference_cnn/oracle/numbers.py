@@ -90,7 +90,7 @@ class Draw:
 
 def draw(case: "Case", shapes: Shapes, generator: Callable[[], np.random.Generator]) -> Arrays | None:
     """Draw the arrays of a case; None if no numbers of these shapes are exact in the dtype."""
-    if case.tier == "rounding":
+    if not case.exact:
         return _typed(case, _reals(Draw(generator(), case), shapes))
     for largest, density in STEPS:
         drawing = Draw(generator(), case, largest, density)

@@ -32,7 +32,7 @@ class Result:
 
     `cases` were judged and `failed` of them wrong; `worst` is the largest error ÷ bound (0: exact everywhere, inf:
     wrong); `not_offered` names keywords, features and outputs that the target lacks; `unasked` cases were not asked,
-    since the target's process had died or hung too often.
+    since the target's process had died or hung too often; `notes` say what is no failure unless the check is strict.
     """
 
     verdict: Verdict
@@ -42,6 +42,7 @@ class Result:
     failure: Failure | None = None
     failed: int = 0
     unasked: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,9 @@ class Report:
                 # The line that asks again must stay one line, or it cannot be copied.
                 console.print(Text(failure_text(result.failure)), soft_wrap=True)
                 console.print()
+        for name, result in self.results.items():
+            for note in result.notes:
+                console.print(Text(f"note: {name}: {note}"))
         console.print(Text(self.summary))
 
     @property
@@ -150,6 +154,7 @@ def _plain_result(result: Result) -> dict[str, Any]:
         "cases": result.cases,
         "failed": result.failed,
         "unasked": result.unasked,
+        "notes": list(result.notes),
         "worst": _plain_number(result.worst),
         "not_offered": list(result.not_offered),
         "failure": None

@@ -23,6 +23,8 @@ from reference_cnn.oracle.targets.ask import Answer, ask
 from reference_cnn.oracle.targets.process import TIMEOUT
 from reference_cnn.oracle.targets.remote import reach
 
+PLAIN: tuple[Tier, ...] = ("exact", "rounding")
+
 
 def check(
     target: Any,
@@ -37,6 +39,7 @@ def check(
     timeout: float = TIMEOUT,
     memory: int | None = None,
     in_process: bool = False,
+    strict: bool = False,
     progress: Callable[[str], None] = lambda function: None,
 ) -> Report:
     """Judge an implementation of the layers: whether it is right, and if not, on which smallest input it is wrong.
@@ -68,6 +71,8 @@ def check(
         Bytes of address space that the target's process may take besides those it has when loaded (Linux only).
     in_process : bool
         Load the target into this process after all, as a debugger wants it: without limits, and a crash is a crash.
+    strict : bool
+        Notes are failures: a wider dtype than asked, a NaN where the one given is no factor.
     progress : callable
         Told the name of each function before it is judged.
 
@@ -107,7 +112,9 @@ def check(
         results = {}
         for name, asked in questions.items():
             progress(name)
-            results[name] = _examine(found, asked, effort) if name in found.functions else Result("missing")
+            results[name] = (
+                _examine(found, asked, effort, strict=strict) if name in found.functions else Result("missing")
+            )
     return Report(found.name, dtype, seed, results, found.in_process)
 
 
@@ -117,7 +124,8 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
     questions = {}
     for name, asked in standard.items():
         if fits(name, call):
-            tiers = [replace(c, call=call) for c in {c.tier: c for c in asked}.values()]
+            alike = {c.tier: c for c in asked if (c.tier == "special") == (call.special is not None)}
+            tiers = [replace(c, call=call) for c in alike.values()]
             try:
                 questions[name] = [c for c in tiers if c.tier != "exact" or numbers.exact(c)]
                 # What the reference refuses is no question.
@@ -133,7 +141,7 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
     return questions
 
 
-def _examine(target: Target, asked: list[Case], effort: Effort | None) -> Result:
+def _examine(target: Target, asked: list[Case], effort: Effort | None, *, strict: bool) -> Result:
     """Ask all, see what is offered, ask more of that, judge, shrink; without an effort, only what is asked."""
     name = asked[0].function
     function = target.functions[name]
@@ -158,22 +166,25 @@ def _examine(target: Target, asked: list[Case], effort: Effort | None) -> Result
     omitted = [o for o in LAYERS[name].outputs if answered and all(a.outputs[o] is None for a in answered)]
     required = set(LAYERS[name].outputs) - set(omitted)
     judged = [
-        judge(c, a, required) for c, a in answers if a.outcome != "not implemented" and not refused & c.call.features
+        judge(c, a, required, strict=strict)
+        for c, a in answers
+        if a.outcome != "not implemented" and not refused & c.call.features
     ]
     not_offered = (*omitted, *sorted(lacking | refused), *_combinations(answers, refused))
     if not judged:
         return Result("missing", not_offered=("any call",) if answers else not_offered)
     failures = [j.failure for j in judged if j.failure] or _impurities(function, answers)
+    notes = tuple(dict.fromkeys(j.note for j in judged if j.note))
     if not failures:
-        return Result("pass", len(judged), max(j.worst for j in judged), not_offered)
-    first = min(failures, key=lambda f: (get_args(Kind).index(f.kind), f.case.tier != "exact", f.case.size))
+        return Result("pass", len(judged), max(j.worst for j in judged), not_offered, notes=notes)
+    first = min(failures, key=lambda f: (get_args(Kind).index(f.kind), get_args(Tier).index(f.case.tier), f.case.size))
 
     def attempt(case: Case) -> Failure | None:
         if case.tier == "exact" and not numbers.exact(case):
             return None
         answer = ask(function, case)
         unjudged = answer.outcome in ("not implemented", "not asked")
-        return None if unjudged else judge(case, answer, required).failure
+        return None if unjudged else judge(case, answer, required, strict=strict).failure
 
     # Each attempt at a smaller case that crashes or hangs would cost a start or the time limit.
     as_it_is = effort is None or first.kind in ("crash", "hang", "purity")
@@ -181,7 +192,7 @@ def _examine(target: Target, asked: list[Case], effort: Effort | None) -> Result
     failure = replace(failure, reproduce=_reproduce(target, failure.case))
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked = len(questions) - len(answers)
-    return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked)
+    return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes)
 
 
 def _impurities(function: Callable[..., Any], answers: list[tuple[Case, Answer]]) -> list[Failure]:
@@ -201,7 +212,7 @@ def _answers(function: Callable[..., Any], questions: list[Case]) -> list[tuple[
 def _more(case: Case, offered: Offered, effort: Effort) -> list[Case]:
     """Cases drawn from what the target offers, so that every pair of features that it has is asked about."""
     calls = more_calls(case.function, numpy_draw(case.seed, case.rank, 1), case.rank, offered, effort)
-    questions = [replace(case, call=call, tier=tier) for call in calls for tier in get_args(Tier)]
+    questions = [replace(case, call=call, tier=tier) for call in calls for tier in PLAIN]
     return [question for question in questions if question.tier != "exact" or numbers.exact(question)]
 
 
