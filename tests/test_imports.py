@@ -27,7 +27,7 @@ ROWS = [
         "oracle.judge",
         *(f"oracle.targets.{t}" for t in ("loops", "article", "scipy", "torch", "jax", "operators", "remote", "serve")),
     ],
-    ["oracle.report", *(f"oracle.targets.{t}" for t in ("keras", "onnx", "onnxruntime"))],
+    ["oracle.report", "oracle.purity", *(f"oracle.targets.{t}" for t in ("keras", "onnx", "onnxruntime"))],
     ["oracle.cases"],
     ["oracle.shrink"],
     ["oracle.run"],

@@ -10,6 +10,7 @@ from strategies import Array
 
 import reference_cnn as reference
 from reference_cnn.oracle import cases, check, notation
+from reference_cnn.oracle.call import TIES, Call, windows_of
 from reference_cnn.oracle.special import ASKED
 
 Functions = dict[str, Callable[..., Any]]
@@ -20,8 +21,8 @@ Functions = dict[str, Callable[..., Any]]
 def test_every_function_is_asked_and_something_is_not_finite(function: str) -> None:
     for dtype in ("float64", "bfloat16"):
         special = [c for c in cases(function, dtype=dtype) if c.tier == "special"]
-        assert {c.call.special for c in special} == set(ASKED[function])
-        for case in special:
+        assert {c.call.special for c in special} - {TIES} == set(ASKED[function])
+        for case in [c for c in special if c.call.special != TIES]:
             assert sum(int((~np.isfinite(a.astype(float))).sum()) for a in case.arguments.values()) == 1
             case.check(getattr(reference, function))
         values = [v.value for c in special for v in c.expected.values()]
@@ -96,3 +97,46 @@ def test_a_special_case_can_be_written_read_and_asked_alone() -> None:
     assert report.results["conv_forward"].cases == 1
     with pytest.raises(ValueError, match="fits none of"):
         check("reference", case="z=3x4 nan=x")
+
+
+def split(share: Callable[[Array], Array]) -> Callable[..., Any]:
+    """A max pooling backward of windows apart that shares among ties as told: (*taps) of booleans to parts."""
+
+    def backward(dy: Array, x: Array, window: Any, **options: Any) -> Array:
+        dx = reference.max_pool_backward(dy, x, window, **options)
+        case_windows = windows_of(Call((("x", x.shape),), (("window", window), *options.items())))
+        if any(s < e for s, e in zip(case_windows.stride, case_windows.spans)):
+            return dx
+        whole, inside = case_windows.padded(x.shape, np.float64)
+        whole[...] = -np.inf
+        inside[...] = x
+        taps = case_windows.view(whole)
+        kernel = tuple(range(taps.ndim - x.ndim))
+        tied = taps == taps.max(axis=kernel)
+        room, interior = case_windows.padded(x.shape, x.dtype)
+        case_windows.view(room, writeable=True)[...] = share(tied.reshape(-1, *dy.shape)).reshape(tied.shape) * dy
+        return interior.copy()
+
+    return backward
+
+
+@pytest.mark.spec("ORC-N4")
+def test_a_tie_may_be_broken_or_split_but_its_gradient_is_given_once() -> None:
+    def last(tied: Array) -> Array:
+        return np.asarray(tied & (np.cumsum(tied[::-1], axis=0)[::-1] == 1))
+
+    free = {"split evenly": lambda tied: tied / tied.sum(axis=0), "to the last": last}
+    for name, share in free.items():
+        for dtype in ("float64", "float16"):
+            report = check({"max_pool_backward": split(share)}, dtype=dtype)
+            assert report.passed, f"{name}\n{report}"
+    wrong = [
+        lambda tied: tied,
+        lambda tied: tied / tied.sum(axis=0) ** 2,
+        lambda tied: np.where(tied.sum(axis=0) > 1, 2 * last(tied) - (tied & (np.cumsum(tied, axis=0) == 1)), tied),
+    ]
+    for share in wrong:
+        failure = check({"max_pool_backward": split(share)}).results["max_pool_backward"].failure
+        assert failure is not None
+        assert failure.case.call.special == TIES
+        assert "ties=x" in failure.reproduce

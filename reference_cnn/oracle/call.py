@@ -14,6 +14,9 @@ Draw = Callable[[int, int], int]
 # Whether a target accepts a feature of a call.
 Offered = Callable[[str], bool]
 
+# Equal numbers in x, in the place of a special value.
+TIES = ("ties", "x")
+
 
 class Effort(NamedTuple):
     """How many calls are drawn besides the fixed ones.

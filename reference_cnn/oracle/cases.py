@@ -10,7 +10,7 @@ import numpy as np
 
 from reference_cnn._validate import Array
 from reference_cnn.oracle import bounds, judge, notation, numbers, report, special
-from reference_cnn.oracle.call import PROFILES, Call, numpy_draw, windows_of
+from reference_cnn.oracle.call import PROFILES, TIES, Call, numpy_draw, windows_of
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.shapes import calls
 from reference_cnn.oracle.targets import UsageError
@@ -97,7 +97,7 @@ class Case:
     @cached_property
     def arguments(self) -> dict[str, Array]:
         """The arrays of the call by name, in the order of the function's parameters."""
-        if self.tier != "special":
+        if self.tier != "special" or self.call.special == TIES:
             return self.plain
         number, name = self.special
         spoiled = {**self.plain, name: self.plain[name].copy()}

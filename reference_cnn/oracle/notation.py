@@ -7,7 +7,7 @@ from reference_cnn.oracle.targets import UsageError
 
 ARGUMENTS = ("x", "w", "b", "z", "a", "o")
 OPTIONS = ("window", "stride", "padding", "dilation", "groups", "include_padding")
-SPECIAL = ("nan", "inf", "-inf")
+SPECIAL = ("nan", "inf", "-inf", "ties")
 
 
 def write(call: Call) -> str:

@@ -1,4 +1,4 @@
-"""NaN and infinity: one of them in an argument, and which outputs it has to reach [ORC-N1]."""
+"""NaN, infinity and ties: what they must reach [ORC-N1], and where a choice is free [ORC-N4]."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from reference_cnn._validate import Array
 from reference_cnn.oracle import bounds
-from reference_cnn.oracle.call import Call
+from reference_cnn.oracle.call import TIES, Call, windows_of
 from reference_cnn.oracle.layers import LAYERS
 
 if TYPE_CHECKING:
@@ -45,7 +45,44 @@ CALLS = 6
 def special_calls(function: str, fixed: list[Call]) -> list[Call]:
     """Return some of the fixed calls with a NaN, or an infinity, in an argument."""
     some = fixed[:: max(len(fixed) // CALLS, 1)][:CALLS]
-    return [call._replace(special=special) for call in some for special in ASKED.get(function, [])]
+    found = [call._replace(special=special) for call in some for special in ASKED.get(function, [])]
+    if function == "max_pool_backward":
+        found += [call._replace(special=TIES) for call in fixed if _apart(call)]
+    return found
+
+
+def answerable(call: Call) -> bool:
+    """Whether a call with a special value has one right answer: with ties, only if no two windows overlap."""
+    return call.special != TIES or _apart(call)
+
+
+def _apart(call: Call) -> bool:
+    windows = windows_of(call)
+    return all(stride >= span for stride, span in zip(windows.stride, windows.spans))
+
+
+def gathered(case: "Case", dx: Array) -> Array:
+    """Give the first maximum of each window what all of them have got, if together they may have it [ORC-N4].
+
+    Each may have any part of the window's gradient between nothing and all.
+    """
+    windows = windows_of(case.call)
+    x, dy = (case.arguments[name].astype(np.float64) for name in ("x", "dy"))
+    whole, inside = windows.padded(x.shape, np.float64)
+    whole[...] = -np.inf
+    inside[...] = x
+    taps = windows.view(whole).reshape(-1, *dy.shape)
+    room, interior = windows.padded(x.shape, dx.dtype)
+    interior[...] = dx
+    shares = windows.view(room, writeable=True)
+    parts = shares.reshape(-1, *dy.shape)
+    tied = taps == taps.max(axis=0)
+    if not (np.where(tied, (parts * np.sign(dy) >= 0) & (np.abs(parts) <= np.abs(dy)), True)).all():
+        return dx
+    first = tied & (np.cumsum(tied, axis=0) == 1)
+    total = np.where(tied, parts, 0).sum(axis=0)
+    shares[...] = np.where(tied, np.where(first, total, 0), parts).reshape(shares.shape)
+    return np.asarray(interior)
 
 
 def place(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
@@ -55,6 +92,10 @@ def place(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
 
 def expected(case: "Case", plain: dict[str, bounds.Expected]) -> dict[str, bounds.Expected]:
     """The right answers with the special value, given those without."""
+    if case.call.special == TIES:
+        # Parts of a gradient are rounded, and so is their sum.
+        unit = 2 * bounds.gamma(int(np.prod(windows_of(case.call).kernel)), bounds.unit(case.dtype))
+        return {name: right._replace(bound=unit * np.abs(right.value)) for name, right in plain.items()}
     wide = {n: a if n == "labels" else a.astype(np.float64) for n, a in case.arguments.items()}
     if LAYERS[case.function].family not in LINEAR and case.function != "max_pool_backward":
         with np.errstate(all="ignore"):
