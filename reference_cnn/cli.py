@@ -15,6 +15,7 @@ from reference_cnn.oracle.call import PROFILES
 from reference_cnn.oracle.cases import DTYPES
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.targets import BUILT_IN, UsageError
+from reference_cnn.oracle.targets.layout import LAYOUTS
 from reference_cnn.oracle.targets.process import TIMEOUT
 from reference_cnn.skeletons import SKELETONS, SkeletonError, write
 from reference_cnn.training import train
@@ -48,6 +49,7 @@ def _check(options: argparse.Namespace) -> int:
             options.target,
             functions=options.only,
             dtype=options.dtype,
+            layout=options.layout,
             rank=options.rank,
             accumulate=options.accumulate,
             case=options.case,
@@ -112,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"one of {', '.join(LAYERS)}; may be repeated",
     )
     judge.add_argument("--dtype", default="float64", choices=DTYPES, help="dtype of the arguments (default float64)")
+    judge.add_argument("--layout", default=LAYOUTS[0], choices=LAYOUTS, help="where the target has its channels")
     judge.add_argument("--rank", type=int, default=2, metavar="N", help="spatial axes of the convolutions (default 2)")
     judge.add_argument(
         "--accumulate", choices=DTYPES, help="dtype that sums may be formed in (default float32 for 16-bit floats)"

@@ -24,9 +24,12 @@ ROWS = [
     [
         "oracle.numbers",
         "oracle.special",
-        "oracle.judge",
-        *(f"oracle.targets.{t}" for t in ("loops", "article", "scipy", "torch", "jax", "operators", "remote", "serve")),
+        *(
+            f"oracle.targets.{t}"
+            for t in ("loops", "article", "scipy", "torch", "jax", "operators", "remote", "serve", "layout")
+        ),
     ],
+    ["oracle.judge"],
     ["oracle.report", "oracle.purity", *(f"oracle.targets.{t}" for t in ("keras", "onnx", "onnxruntime"))],
     ["oracle.cases"],
     ["oracle.shrink"],

@@ -34,6 +34,7 @@ RUNGS = {
             "test_oracle_invitations",
             "test_purity",
             "test_special",
+            "test_layout",
         ),
     ],
 }

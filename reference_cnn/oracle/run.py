@@ -21,6 +21,7 @@ from reference_cnn.oracle.shrink import smallest
 from reference_cnn.oracle.special import answerable
 from reference_cnn.oracle.targets import Target, TargetError, UsageError, keywords_missing
 from reference_cnn.oracle.targets.ask import Answer, ask
+from reference_cnn.oracle.targets.layout import LAYOUTS, laid_out
 from reference_cnn.oracle.targets.process import TIMEOUT
 from reference_cnn.oracle.targets.remote import reach
 
@@ -32,6 +33,7 @@ def check(
     *,
     functions: Sequence[str] | None = None,
     dtype: str = "float64",
+    layout: str = "channels_first",
     rank: int = 2,
     accumulate: str | None = None,
     case: str | None = None,
@@ -48,7 +50,7 @@ def check(
     Parameters
     ----------
     target : module, object, mapping, path or str
-        It offers any subset of the six functions under their names and signatures; arrays are passed by position.
+        It offers any subset of the layers' functions under their names and signatures; arrays are passed by position.
         A str is a built-in name ("reference", "loops", "article", "scipy", "onnx"), a path that ends with .py, the
         dotted name of a module, or `"exec:PROGRAM ARGUMENTS"`, a program that speaks the protocol of spec/protocol.md.
         What a str or a path names runs in a process of its own, anything else in this one.
@@ -56,6 +58,8 @@ def check(
         Judge only these.
     dtype : str
         "float64", "float32", "float16" or "bfloat16": what the arguments have and the answers are owed in.
+    layout : str
+        "channels_first", or "channels_last": x (N, *D, C), w (*K, C/groups, F), and the gradients alike.
     rank : int
         Spatial axes of the convolutions.
     accumulate : str, optional
@@ -97,6 +101,8 @@ def check(
     >>> report.passed, report.results["dense_forward"].failure.case.text
     (False, 'x=1x1 w=1x1 b=1')
     """
+    if layout not in LAYOUTS:
+        raise UsageError(f"check: layout must be one of {', '.join(LAYOUTS)}, is {layout!r}")
     with closing(reach(target, timeout=timeout, memory=memory, in_process=in_process)) as found:
         chosen: dict[str, Any] = {
             "dtype": dtype,
@@ -113,9 +119,12 @@ def check(
         results = {}
         for name, asked in questions.items():
             progress(name)
-            results[name] = (
-                _examine(found, asked, effort, strict=strict) if name in found.functions else Result("missing")
-            )
+            if name not in found.functions:
+                results[name] = Result("missing")
+                continue
+            function = laid_out(found.functions[name], name, layout)
+            examined = _examine(function, asked, effort, strict=strict)
+            results[name] = _reproducible(examined, found, layout)
     return Report(found.name, dtype, seed, results, found.in_process)
 
 
@@ -142,10 +151,9 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
     return questions
 
 
-def _examine(target: Target, asked: list[Case], effort: Effort | None, *, strict: bool) -> Result:
+def _examine(function: Callable[..., Any], asked: list[Case], effort: Effort | None, *, strict: bool) -> Result:
     """Ask all, see what is offered, ask more of that, judge, shrink; without an effort, only what is asked."""
     name = asked[0].function
-    function = target.functions[name]
     lacking = keywords_missing(function, {k for c in asked for k in c.keywords})
     questions = [c for c in asked if not lacking & set(c.keywords)]
     answers = _answers(function, questions)
@@ -190,7 +198,6 @@ def _examine(target: Target, asked: list[Case], effort: Effort | None, *, strict
     # Each attempt at a smaller case that crashes or hangs would cost a start or the time limit.
     as_it_is = effort is None or first.kind in ("crash", "hang", "purity")
     failure = first if as_it_is else smallest(first, attempt, offered)
-    failure = replace(failure, reproduce=_reproduce(target, failure.case))
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked = len(questions) - len(answers)
     return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes)
@@ -239,8 +246,21 @@ def _combinations(answers: list[tuple[Case, Answer]], refused: set[str]) -> list
     return [" with ".join(p) for p in sorted(pairs)] + [f"{len(unexplained)} other calls"] * bool(unexplained)
 
 
-def _reproduce(target: Target, case: Case) -> str:
-    options = {"dtype": (case.dtype, "float64"), "accumulate": (case.accumulate, None), "seed": (case.seed, 0)}
+def _reproducible(result: Result, target: Target, layout: str) -> Result:
+    """Add to a failure the line that asks again."""
+    failure = result.failure
+    if failure is None:
+        return result
+    return replace(result, failure=replace(failure, reproduce=_reproduce(target, failure.case, layout)))
+
+
+def _reproduce(target: Target, case: Case, layout: str) -> str:
+    options = {
+        "layout": (layout, LAYOUTS[0]),
+        "dtype": (case.dtype, "float64"),
+        "accumulate": (case.accumulate, None),
+        "seed": (case.seed, 0),
+    }
     changed = {name: value for name, (value, default) in options.items() if value != default}
     if target.command is None:
         words = [f"functions=[{case.function!r}]", f"case={case.text!r}"] + [f"{k}={v!r}" for k, v in changed.items()]
