@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any, Literal
+from xml.etree import ElementTree
 
 import numpy as np
 from rich import box
@@ -135,6 +136,24 @@ class Report:
         }
         return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
 
+    def to_junit(self) -> str:
+        """The report as JUnit's XML: one test case for each function; what is missing is skipped."""
+        verdicts = [r.verdict for r in self.results.values()]
+        counts = {"tests": len(verdicts), "failures": verdicts.count("fail"), "errors": verdicts.count("error")}
+        counts["skipped"] = verdicts.count("missing")
+        suite = ElementTree.Element("testsuite", name=f"reference-cnn check {self.target}")
+        suite.attrib.update({name: str(count) for name, count in counts.items()})
+        for name, result in self.results.items():
+            case = ElementTree.SubElement(suite, "testcase", classname=f"{self.target}.{self.dtype}", name=name)
+            if result.failure:
+                kind = "error" if result.verdict == "error" else "failure"
+                found = ElementTree.SubElement(case, kind, message=_printable(result.failure.message))
+                found.text = _printable(failure_text(result.failure))
+            elif result.verdict == "missing":
+                ElementTree.SubElement(case, "skipped", message="not offered")
+        ElementTree.indent(suite)
+        return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
     def raise_for_failures(self) -> None:
         """Raise an AssertionError with the whole report unless it passed."""
         if not self.passed:
@@ -145,6 +164,11 @@ def _shortened(names: tuple[str, ...]) -> str:
     """The first few names; the JSON report has them all."""
     more = len(names) - NAMED
     return ", ".join(names) if more < 2 else ", ".join(names[:NAMED]) + f" and {more} more"
+
+
+def _printable(text: str) -> str:
+    """Without the control characters that XML has no way to write."""
+    return "".join(c if c in "\n\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _plain_result(result: Result) -> dict[str, Any]:

@@ -31,12 +31,13 @@ class ChannelsLast:
         except (TypeError, ValueError):  # of some compiled functions nothing is known
             self.__signature__ = inspect.signature(lambda *arguments, **keywords: None)
 
-    def __call__(self, *arguments: Any, **keywords: Any) -> dict[str, Array | None]:
-        """Return the outputs by name; an UnansweredError says that there are none, and why."""
+    def __call__(self, *arguments: Any, **keywords: Any) -> Array | dict[str, Array | None] | None:
+        """Return the one output, or the gradients by name; an UnansweredError says that there are none, and why."""
         answer = self._back(call(self._function, self._name, self._last(arguments), keywords)[0])
         if answer.outcome != "answered":
             raise UnansweredError(answer.outcome, answer.error)
-        return answer.outputs
+        outputs = list(answer.outputs.values())
+        return answer.outputs if len(outputs) > 1 else outputs[0]
 
     def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Reply:
         """Call the function; what comes back has the channels first."""
