@@ -1,0 +1,286 @@
+"""Which known mistake explains the answers: one that reproduces every one of them, or none."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import islice, permutations
+from typing import Any
+
+import numpy as np
+
+from reference_cnn._validate import Array
+from reference_cnn.oracle import bounds
+from reference_cnn.oracle.cases import Case
+from reference_cnn.oracle.judge import judge
+from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.mistakes import MISTAKES, Implementation, Mistake, of_function
+from reference_cnn.oracle.mistakes.entry import Wrap
+from reference_cnn.oracle.targets.ask import Answer, outputs
+
+Answers = Sequence[tuple[Case, Answer]]
+Outputs = dict[str, Array | None]
+
+# How many units of roundoff two ways to compute the same wrong number may lie apart.
+UNITS = 8
+# How many further questions may be asked to tell two explanations apart.
+QUESTIONS = 4
+# A dtype in which sums may have been formed that should have been formed in a wider one.
+NARROWER = {"float64": "float32", "float32": "float16", "float16": "float16", "bfloat16": "bfloat16"}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One mistake, or two, made in a certain way; the last was made upon the first."""
+
+    steps: tuple[tuple[Mistake, Wrap], ...]
+
+    @property
+    def name(self) -> str:
+        """The ids in the order of the catalogue, joined by +."""
+        order = list(MISTAKES)
+        return "+".join(sorted((m.id for m, _ in self.steps), key=order.index))
+
+    @property
+    def native(self) -> bool:
+        """Whether it is the dtype's own arithmetic that goes wrong."""
+        return any(m.native for m, _ in self.steps)
+
+    @property
+    def stateful(self) -> bool:
+        """Whether an answer depends on the calls before."""
+        return any(m.stateful for m, _ in self.steps)
+
+    def implementation(self, function: str) -> Implementation:
+        """The reference with the mistakes in it."""
+        built: Implementation = LAYERS[function].reference
+        for _, wrap in self.steps:
+            built = wrap(built)
+        return built
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One question and its answer."""
+
+    case: Case
+    answer: Answer
+    wrong: bool
+    cache: dict[int, Outputs | None] = field(default_factory=dict)
+
+    @cached_property
+    def wide(self) -> list[Array]:
+        """The arguments in float64, in which integers stay exact whatever a mistake does to them."""
+        return [a if a.dtype.kind in "iu" else a.astype(np.float64) for a in self.case.arguments.values()]
+
+    @property
+    def right(self) -> Outputs:
+        """The reference's answer."""
+        return {name: e.value for name, e in self.case.expected.items()}
+
+    def predict(self, implementation: Implementation, *, native: bool) -> Outputs | None:
+        """What the implementation answers; None where it raises."""
+        arguments = list(self.case.arguments.values()) if native else self.wide
+        try:
+            with np.errstate(all="ignore"):
+                answer = implementation(*(a.copy() for a in arguments), **self.case.keywords)
+            return outputs(answer, LAYERS[self.case.function].outputs)
+        except (ValueError, TypeError, IndexError):
+            return None
+
+    def agrees(self, predicted: Outputs | None, *, native: bool) -> bool:
+        """Whether the answer is the one predicted; how a wrong shape or an exception comes about may differ."""
+        if self.loud(predicted):
+            return self.loud(self.outputs)
+        if predicted is None or self.outputs is None:
+            return False
+        return all(
+            got is None or _same(got, np.asarray(predicted[name]), self.case.dtype, native=native)
+            for name, got in self.outputs.items()
+        )
+
+    @property
+    def outputs(self) -> Outputs | None:
+        """What was answered; None for an exception."""
+        return self.answer.outputs if self.answer.outcome == "answered" else None
+
+    def loud(self, answered: Outputs | None) -> bool:
+        """Whether an answer is an exception or has a wrong shape."""
+        return answered is None or any(
+            a is not None and a.shape != np.shape(self.right[name]) for name, a in answered.items()
+        )
+
+    def tells(self, predicted: Outputs | None, *, native: bool) -> bool:
+        """Whether an answer that agrees is evidence: it is wrong, and by its numbers."""
+        if not self.wrong or predicted is None or self.outputs is None:
+            return False
+        return any(
+            got is not None
+            and _same(got, np.asarray(predicted[name]), self.case.dtype, native=native)
+            and not _same(np.asarray(self.right[name]), np.asarray(predicted[name]), self.case.dtype, native=native)
+            for name, got in self.outputs.items()
+        )
+
+
+def _same(got: Array, predicted: Array, dtype: str, *, native: bool) -> bool:
+    """Whole numbers must be equal, after rounding to the dtype; others within a few units in the last place."""
+    if got.shape != predicted.shape:
+        return False
+    with np.errstate(all="ignore"):
+        rounded = predicted.astype(dtype).astype(np.float64)
+        wide = got.astype(np.float64)
+        whole = (wide % 1 == 0) & (rounded % 1 == 0)
+        size = np.abs(rounded) if native else np.abs(rounded[np.isfinite(rounded)]).max(initial=0)
+        near = np.abs(wide - rounded) <= UNITS * bounds.unit(dtype) * size
+        return bool(((wide == rounded) | (near & ~whole) | (np.isnan(wide) & np.isnan(rounded))).all())
+
+
+def diagnose(
+    answers: Answers,
+    ask: Callable[[Case], Answer] | None = None,
+    more: Iterable[Case] = (),
+) -> tuple[str, ...]:
+    """Return the known mistakes, and if no single one does, the pairs, that reproduce every answer; best first.
+
+    Parameters
+    ----------
+    answers : sequence of (Case, Answer)
+        Everything that one function was asked, in order, without calls that it does not offer.
+    ask : callable, optional
+        Asks the function one more question.
+    more : iterable of Case
+        Questions that may be asked to tell two explanations apart.
+
+    Returns
+    -------
+    tuple of str
+        Ids of mistakes, two of them joined by "+". Empty where nothing in the catalogue explains every answer.
+    """
+    seen = [Observation(case, answer, judge(case, answer).failure is not None) for case, answer in answers]
+    if not any(o.wrong for o in seen):
+        return ()
+    exact = [o for o in seen if o.case.tier == "exact"]
+    telling = exact if any(o.wrong for o in exact) else seen
+    found = _explaining(_singles(seen), telling, seen) or _explaining(_pairs(telling), telling, seen)
+    found = _told_apart(found, ask, more)
+    return tuple(dict.fromkeys(e.name for e in found)) or _narrow(seen)
+
+
+def _singles(seen: Sequence[Observation]) -> list[Explanation]:
+    known = of_function(seen[0].case.function)
+    return [Explanation(((m, wrap),)) for m in known for wrap in m.wraps[seen[0].case.function]]
+
+
+def _explaining(
+    candidates: Iterable[Explanation], telling: Sequence[Observation], seen: Sequence[Observation]
+) -> list[Explanation]:
+    """Those that reproduce everything, those with the most evidence first."""
+    order = _most_telling_first(telling)
+    scored = [(e, _evidence(e, seen if e.stateful else order)) for e in candidates]
+    return [e for e, score in sorted(scored, key=lambda pair: -pair[1]) if score > 0]
+
+
+def _most_telling_first(telling: Sequence[Observation]) -> list[Observation]:
+    """Wrong numbers first, small cases before large ones."""
+    return sorted(telling, key=lambda o: (not o.wrong, o.loud(o.outputs), o.case.size))
+
+
+def _evidence(explanation: Explanation, order: Sequence[Observation]) -> int:
+    """How many wrong answers it reproduces by their numbers; -1 if it fails to reproduce a single answer."""
+    function = explanation.implementation(order[0].case.function)
+    native, count = explanation.native, 0
+    for observation in order:
+        predicted = observation.predict(function, native=native)
+        if not observation.agrees(predicted, native=native):
+            return -1
+        count += observation.tells(predicted, native=native)
+    return count
+
+
+def _pairs(telling: Sequence[Observation]) -> Iterator[Explanation]:
+    """Pairs of mistakes, in both orders, that concern only outputs that are wrong."""
+    affected = _wrong_outputs(telling)
+    probes = list(islice((o for o in _most_telling_first(telling) if o.wrong), 3))
+    singles = [e for e in _singles(telling) if not e.stateful and _touched(e, probes) <= affected]
+    for one, other in permutations(singles, 2):
+        if one.steps[0][0] is not other.steps[0][0]:
+            yield Explanation(one.steps + other.steps)
+
+
+def _wrong_outputs(telling: Sequence[Observation]) -> set[str]:
+    """The outputs that are wrong anywhere."""
+    wrong: set[str] = set()
+    for o in telling:
+        if o.wrong:
+            answered = o.outputs or dict.fromkeys(o.right)
+            wrong |= {
+                name
+                for name, got in answered.items()
+                if got is None or not _same(got, np.asarray(o.right[name]), o.case.dtype, native=False)
+            }
+    return wrong
+
+
+def _touched(explanation: Explanation, probes: Sequence[Observation]) -> set[str]:
+    """The outputs that a mistake changes."""
+    function, touched = explanation.implementation(probes[0].case.function), set()
+    for o in probes:
+        predicted = o.predict(function, native=explanation.native)
+        for name, value in (predicted or {}).items():
+            if not _same(np.asarray(value), np.asarray(o.right[name]), o.case.dtype, native=False):
+                touched.add(name)
+    return touched
+
+
+def _told_apart(
+    found: list[Explanation], ask: Callable[[Case], Answer] | None, more: Iterable[Case]
+) -> list[Explanation]:
+    """Ask further questions on which the explanations differ, and keep those that foretell the answers."""
+    asked = 0
+    for case in more if ask else ():
+        if len({e.name for e in found}) < 2 or asked == QUESTIONS or any(e.stateful for e in found):
+            break
+        unknown = Observation(case, Answer("answered", {}), True)
+        predicted = [unknown.predict(e.implementation(case.function), native=e.native) for e in found]
+        if all(_alike(predicted[0], p, case.dtype) for p in predicted[1:]):
+            continue
+        asked += 1
+        assert ask is not None
+        known = replace(unknown, answer=ask(case))
+        kept = [e for e, p in zip(found, predicted) if known.agrees(p, native=e.native)]
+        # What nothing foretells is no known mistake after all.
+        found = kept
+    return found
+
+
+def _alike(one: Outputs | None, other: Outputs | None, dtype: str) -> bool:
+    if one is None or other is None:
+        return one is other
+    return all(_same(np.asarray(one[name]), np.asarray(other[name]), dtype, native=False) for name in one)
+
+
+def _narrow(seen: Sequence[Observation]) -> tuple[str, ...]:
+    """Whether every answer is right for sums formed in a narrower dtype."""
+    case = seen[0].case
+    narrow = NARROWER[case.dtype]
+    if "narrow-accumulation" not in MISTAKES or case.accumulate is not None or case.tier not in ("exact", "rounding"):
+        return ()
+    if any(o.wrong and o.case.tier == "exact" for o in seen) or not case.function.startswith(("conv", "dense")):
+        return ()
+    fits = all(_fits(o, narrow) for o in seen if o.wrong)
+    return ("narrow-accumulation",) * fits
+
+
+def _fits(o: Observation, narrow: str) -> bool:
+    if o.outputs is None or o.loud(o.outputs):
+        return False
+    expected = replace(o.case, accumulate=narrow).expected
+    # Arguments that were rounded to the narrower dtype first bring three more roundings to every product.
+    slack = 1 if narrow == o.case.dtype else 4
+    for name, got in o.outputs.items():
+        if got is not None:
+            wide = got.astype(np.float64)
+            if narrow != o.case.dtype and not np.array_equal(wide, wide.astype(narrow)):
+                return False
+            if not (np.abs(wide - expected[name].value) <= slack * expected[name].bound).all():
+                return False
+    return True

@@ -1,0 +1,89 @@
+"""What an entry of the catalogue is, and how a wrong implementation is made of a right one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Implementation = Callable[..., Any]
+Wrap = Callable[[Implementation], Implementation]
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A known way to be wrong.
+
+    `wraps` has, for each function that it concerns, one or more ways to make an implementation wrong; since they work
+    on any implementation, mistakes compose. `hides` names the inputs on which nothing shows, `seen` where people made
+    it (a check mark: the fix was merged or confirmed), `errata` where the article does. `native` mistakes show in the
+    arithmetic of the dtype itself; `stateful` ones depend on the calls before.
+    """
+
+    id: str
+    diagnosis: str
+    remedy: str
+    hides: str
+    wraps: Mapping[str, tuple[Wrap, ...]]
+    seen: tuple[str, ...] = ()
+    kind: Literal["error", "convention"] = "error"
+    errata: tuple[str, ...] = ()
+    native: bool = False
+    stateful: bool = False
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The functions in which it can be made."""
+        return tuple(self.wraps)
+
+    def change(self, function: str, below: Implementation) -> Implementation:
+        """Return `below` with this mistake in it, made in the commonest way; another function stays as it is."""
+        return self.wraps[function][0](below) if function in self.wraps else below
+
+
+def asking(change: Callable[..., tuple[Any, ...]]) -> Wrap:
+    """Ask for something else: change(x, w, b, options) returns the four that the implementation below is given."""
+
+    def wrap(below: Implementation) -> Implementation:
+        def wrong(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
+            x, w, b, options = change(x, w, b, options)
+            return below(x, w, b, **options)
+
+        return wrong
+
+    return wrap
+
+
+def answering(change: Callable[..., Any]) -> Wrap:
+    """Answer something else: change(answer, *arguments, **options) of what the implementation below answers."""
+
+    def wrap(below: Implementation) -> Implementation:
+        def wrong(*arguments: Any, **options: Any) -> Any:
+            return change(below(*arguments, **options), *arguments, **options)
+
+        return wrong
+
+    return wrap
+
+
+def gradients(**changes: Callable[..., Any]) -> Wrap:
+    """Change some gradients: changes by name, each called with (below, dz, x, w, options) and returning one array."""
+
+    def wrap(below: Implementation) -> Implementation:
+        def wrong(dz: Any, x: Any, w: Any, **options: Any) -> Any:
+            replaced = {name: change(below, dz, x, w, options) for name, change in changes.items()}
+            return below(dz, x, w, **options)._replace(**replaced)
+
+        return wrong
+
+    return wrap
+
+
+def mapped(change: Callable[[Any], Any], *names: str) -> Wrap:
+    """Change the one result, or the gradients of these names, or without names all of them."""
+
+    def changed(answer: Any, *arguments: Any, **options: Any) -> Any:
+        if not hasattr(answer, "_replace"):
+            return change(answer)
+        return answer._replace(**{name: change(getattr(answer, name)) for name in names or answer._fields})
+
+    return answering(changed)
