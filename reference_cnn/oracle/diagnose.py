@@ -30,9 +30,10 @@ NARROWER = {"float64": "float32", "float32": "float16", "float16": "float16", "b
 
 @dataclass(frozen=True)
 class Explanation:
-    """One mistake, or two, made in a certain way; the last was made upon the first."""
+    """One mistake, or two, made in a certain way, the last upon the first; `native` in the case's own arithmetic."""
 
     steps: tuple[tuple[Mistake, Wrap], ...]
+    native: bool = False
 
     @property
     def name(self) -> str:
@@ -40,9 +41,14 @@ class Explanation:
         order = list(MISTAKES)
         return "+".join(sorted((m.id for m, _ in self.steps), key=order.index))
 
+    @classmethod
+    def of(cls, *steps: tuple[Mistake, Wrap]) -> "Explanation":
+        """In float64, unless it is the dtype's own arithmetic that goes wrong."""
+        return cls(steps, any(m.native for m, _ in steps))
+
     @property
-    def native(self) -> bool:
-        """Whether it is the dtype's own arithmetic that goes wrong."""
+    def strict(self) -> bool:
+        """Whether small numbers have to agree as closely as large ones."""
         return any(m.native for m, _ in self.steps)
 
     @property
@@ -87,15 +93,14 @@ class Observation:
         except (ValueError, TypeError, IndexError):
             return None
 
-    def agrees(self, predicted: Outputs | None, *, native: bool) -> bool:
+    def agrees(self, predicted: Outputs | None, explanation: Explanation) -> bool:
         """Whether the answer is the one predicted; how a wrong shape or an exception comes about may differ."""
         if self.loud(predicted):
             return self.loud(self.outputs)
         if predicted is None or self.outputs is None:
             return False
         return all(
-            got is None or _same(got, np.asarray(predicted[name]), self.case.dtype, native=native)
-            for name, got in self.outputs.items()
+            got is None or self.same(got, predicted[name], explanation) for name, got in self.outputs.items()
         )
 
     @property
@@ -109,29 +114,34 @@ class Observation:
             a is not None and a.shape != np.shape(self.right[name]) for name, a in answered.items()
         )
 
-    def tells(self, predicted: Outputs | None, *, native: bool) -> bool:
+    def tells(self, predicted: Outputs | None, explanation: Explanation) -> bool:
         """Whether an answer that agrees is evidence: it is wrong, and by its numbers."""
         if not self.wrong or predicted is None or self.outputs is None:
             return False
         return any(
             got is not None
-            and _same(got, np.asarray(predicted[name]), self.case.dtype, native=native)
-            and not _same(np.asarray(self.right[name]), np.asarray(predicted[name]), self.case.dtype, native=native)
+            and self.same(got, predicted[name], explanation)
+            and not self.same(self.right[name], predicted[name], explanation)
             for name, got in self.outputs.items()
         )
 
-
-def _same(got: Array, predicted: Array, dtype: str, *, native: bool) -> bool:
-    """Whole numbers must be equal, after rounding to the dtype; others within a few units in the last place."""
-    if got.shape != predicted.shape:
-        return False
-    with np.errstate(all="ignore"):
-        rounded = predicted.astype(dtype).astype(np.float64)
-        wide = got.astype(np.float64)
-        whole = (wide % 1 == 0) & (rounded % 1 == 0)
-        size = np.abs(rounded) if native else np.abs(rounded[np.isfinite(rounded)]).max(initial=0)
-        near = np.abs(wide - rounded) <= UNITS * bounds.unit(dtype) * size
-        return bool(((wide == rounded) | (near & ~whole) | (np.isnan(wide) & np.isnan(rounded))).all())
+    def same(self, got: Any, predicted: Any, explanation: Explanation | None = None) -> bool:
+        """Whole numbers must be equal, after rounding to the dtype; others within a few units in the last place."""
+        got, dtype = np.asarray(got).astype(np.float64), self.case.dtype
+        with np.errstate(all="ignore"):
+            rounded = np.asarray(predicted).astype(dtype).astype(np.float64)
+            if got.shape != rounded.shape:
+                return False
+            unit, tiny = bounds.unit(dtype), 4 * bounds.Precision.of(dtype).output_tiny
+            strict, stateful = (explanation.strict, explanation.stateful) if explanation else (False, False)
+            size = np.abs(rounded) if strict else np.abs(rounded[np.isfinite(rounded)]).max(initial=0)
+            # What adds up over many calls, so does its rounding.
+            units = UNITS**2 if stateful and unit < 1e-6 else UNITS
+            whole = (got % 1 == 0) & (rounded % 1 == 0) & (np.abs(rounded) * unit <= 1)
+            near = np.abs(got - rounded) <= units * unit * size + tiny
+            if self.case.tier == "exact" and not stateful:
+                near &= ~whole
+            return bool(((got == rounded) | near | (np.isnan(got) & np.isnan(rounded))).all())
 
 
 def diagnose(
@@ -160,14 +170,19 @@ def diagnose(
         return ()
     exact = [o for o in seen if o.case.tier == "exact"]
     telling = exact if any(o.wrong for o in exact) else seen
-    found = _explaining(_singles(seen), telling, seen) or _explaining(_pairs(telling), telling, seen)
+    singles = _singles(seen)
+    found = (
+        _explaining(singles, telling, seen)
+        or _explaining([replace(e, native=True) for e in singles], telling, seen)
+        or _explaining(_pairs(telling), telling, seen)
+    )
     found = _told_apart(found, ask, more)
     return tuple(dict.fromkeys(e.name for e in found)) or _narrow(seen)
 
 
 def _singles(seen: Sequence[Observation]) -> list[Explanation]:
     known = of_function(seen[0].case.function)
-    return [Explanation(((m, wrap),)) for m in known for wrap in m.wraps[seen[0].case.function]]
+    return [Explanation.of((m, wrap)) for m in known for wrap in m.wraps[seen[0].case.function]]
 
 
 def _explaining(
@@ -190,45 +205,37 @@ def _evidence(explanation: Explanation, order: Sequence[Observation]) -> int:
     native, count = explanation.native, 0
     for observation in order:
         predicted = observation.predict(function, native=native)
-        if not observation.agrees(predicted, native=native):
+        if not observation.agrees(predicted, explanation):
             return -1
-        count += observation.tells(predicted, native=native)
+        count += observation.tells(predicted, explanation)
     return count
 
 
 def _pairs(telling: Sequence[Observation]) -> Iterator[Explanation]:
-    """Pairs of mistakes, in both orders, that concern only outputs that are wrong."""
-    affected = _wrong_outputs(telling)
-    probes = list(islice((o for o in _most_telling_first(telling) if o.wrong), 3))
-    singles = [e for e in _singles(telling) if not e.stateful and _touched(e, probes) <= affected]
+    """Pairs of mistakes, in both orders, that each change something, and only outputs that are wrong."""
+    order = _most_telling_first(telling)
+    affected = {name for o in telling if o.wrong for name in _changed(o, o.outputs)}
+    singles = [e for e in _singles(telling) if not e.stateful and _concerns(e, order, affected)]
     for one, other in permutations(singles, 2):
         if one.steps[0][0] is not other.steps[0][0]:
-            yield Explanation(one.steps + other.steps)
+            yield Explanation.of(*one.steps, *other.steps)
 
 
-def _wrong_outputs(telling: Sequence[Observation]) -> set[str]:
-    """The outputs that are wrong anywhere."""
-    wrong: set[str] = set()
-    for o in telling:
-        if o.wrong:
-            answered = o.outputs or dict.fromkeys(o.right)
-            wrong |= {
-                name
-                for name, got in answered.items()
-                if got is None or not _same(got, np.asarray(o.right[name]), o.case.dtype, native=False)
-            }
-    return wrong
+def _changed(o: Observation, answered: Outputs | None) -> set[str]:
+    """The outputs that differ from the right ones; all of them where there is an exception."""
+    if answered is None:
+        return set(o.right)
+    return {name for name, got in answered.items() if got is not None and not o.same(got, o.right[name])}
 
 
-def _touched(explanation: Explanation, probes: Sequence[Observation]) -> set[str]:
-    """The outputs that a mistake changes."""
-    function, touched = explanation.implementation(probes[0].case.function), set()
-    for o in probes:
-        predicted = o.predict(function, native=explanation.native)
-        for name, value in (predicted or {}).items():
-            if not _same(np.asarray(value), np.asarray(o.right[name]), o.case.dtype, native=False):
-                touched.add(name)
-    return touched
+def _concerns(explanation: Explanation, order: Sequence[Observation], affected: set[str]) -> bool:
+    """Whether a mistake changes anything, and where first it does, only what is wrong somewhere."""
+    function = explanation.implementation(order[0].case.function)
+    for o in order:
+        changed = _changed(o, o.predict(function, native=explanation.native))
+        if changed:
+            return changed <= affected
+    return False
 
 
 def _told_apart(
@@ -241,21 +248,20 @@ def _told_apart(
             break
         unknown = Observation(case, Answer("answered", {}), True)
         predicted = [unknown.predict(e.implementation(case.function), native=e.native) for e in found]
-        if all(_alike(predicted[0], p, case.dtype) for p in predicted[1:]):
+        if all(_alike(unknown, predicted[0], p) for p in predicted[1:]):
             continue
         asked += 1
         assert ask is not None
         known = replace(unknown, answer=ask(case))
-        kept = [e for e, p in zip(found, predicted) if known.agrees(p, native=e.native)]
-        # What nothing foretells is no known mistake after all.
-        found = kept
+        # An answer that nothing foretells means that it is no known mistake after all.
+        found = [e for e, p in zip(found, predicted) if known.agrees(p, e)]
     return found
 
 
-def _alike(one: Outputs | None, other: Outputs | None, dtype: str) -> bool:
+def _alike(o: Observation, one: Outputs | None, other: Outputs | None) -> bool:
     if one is None or other is None:
         return one is other
-    return all(_same(np.asarray(one[name]), np.asarray(other[name]), dtype, native=False) for name in one)
+    return all(o.same(one[name], other[name]) for name in one)
 
 
 def _narrow(seen: Sequence[Observation]) -> tuple[str, ...]:
