@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice, permutations
-from typing import Any
+from itertools import permutations
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,12 @@ Outputs = dict[str, Array | None]
 
 # How many units of roundoff two ways to compute the same wrong number may lie apart.
 UNITS = 8
+# Cases of fewer elements agree too easily.
+TINY = 40
+# Larger cases cost too much to answer in so many wrong ways.
+LARGE = 10_000
+# So few mistakes are paired without looking whether what the one changes alone is right.
+FEW = 30
 # How many further questions may be asked to tell two explanations apart.
 QUESTIONS = 4
 # A dtype in which sums may have been formed that should have been formed in a wider one.
@@ -154,7 +160,8 @@ def diagnose(
     Parameters
     ----------
     answers : sequence of (Case, Answer)
-        Everything that one function was asked, in order, without calls that it does not offer.
+        Everything that one function was asked, in order, without calls that it does not offer; large cases are
+        passed over.
     ask : callable, optional
         Asks the function one more question.
     more : iterable of Case
@@ -165,17 +172,17 @@ def diagnose(
     tuple of str
         Ids of mistakes, two of them joined by "+". Empty where nothing in the catalogue explains every answer.
     """
-    seen = [Observation(case, answer, judge(case, answer).failure is not None) for case, answer in answers]
+    small = [(case, answer) for case, answer in answers if case.size <= LARGE]
+    seen = [Observation(case, answer, judge(case, answer).failure is not None) for case, answer in small]
     if not any(o.wrong for o in seen):
         return ()
     exact = [o for o in seen if o.case.tier == "exact"]
     telling = exact if any(o.wrong for o in exact) else seen
     singles = _singles(seen)
-    found = (
-        _explaining(singles, telling, seen)
-        or _explaining([replace(e, native=True) for e in singles], telling, seen)
-        or _explaining(_pairs(telling), telling, seen)
-    )
+    found = _explaining(singles, telling, seen) or _explaining([replace(e, native=True) for e in singles], telling, seen)
+    if found and telling is exact:
+        found = _explaining(found, seen, seen) or _explaining(_with_another(found[0], singles), seen, seen) or found
+    found = found or _explaining(_pairs(singles, telling), telling, seen)
     found = _told_apart(found, ask, more)
     return tuple(dict.fromkeys(e.name for e in found)) or _narrow(seen)
 
@@ -195,8 +202,12 @@ def _explaining(
 
 
 def _most_telling_first(telling: Sequence[Observation]) -> list[Observation]:
-    """Wrong numbers first, small cases before large ones."""
-    return sorted(telling, key=lambda o: (not o.wrong, o.loud(o.outputs), o.case.size))
+    """Wrong numbers first, with many features at once; small cases before large ones, but not tiny ones."""
+    return sorted(telling, key=_bluntness)
+
+
+def _bluntness(o: Observation) -> tuple[bool, bool, int, bool, int]:
+    return not o.wrong, o.loud(o.outputs), -len(o.case.call.features), o.case.size < TINY, o.case.size
 
 
 def _evidence(explanation: Explanation, order: Sequence[Observation]) -> int:
@@ -211,14 +222,55 @@ def _evidence(explanation: Explanation, order: Sequence[Observation]) -> int:
     return count
 
 
-def _pairs(telling: Sequence[Observation]) -> Iterator[Explanation]:
+def _with_another(first: Explanation, singles: Sequence[Explanation]) -> Iterator[Explanation]:
+    """The first with one more mistake, made before or after it."""
+    for other in singles:
+        if other.steps[0][0] is not first.steps[0][0]:
+            yield Explanation.of(*first.steps, *other.steps)
+            yield Explanation.of(*other.steps, *first.steps)
+
+
+class Probe(NamedTuple):
+    """What a mistake does at one observation: outputs that it changes, and where that is what was answered."""
+
+    changed: set[str]
+    agreed: set[str]
+    loud: bool
+
+
+def _pairs(singles: Sequence[Explanation], telling: Sequence[Observation]) -> Iterator[Explanation]:
     """Pairs of mistakes, in both orders, that each change something, and only outputs that are wrong."""
     order = _most_telling_first(telling)
     affected = {name for o in telling if o.wrong for name in _changed(o, o.outputs)}
-    singles = [e for e in _singles(telling) if not e.stateful and _concerns(e, order, affected)]
-    for one, other in permutations(singles, 2):
-        if one.steps[0][0] is not other.steps[0][0]:
+    # On exact numbers no arithmetic shows.
+    exact = order[0].case.tier == "exact"
+    able = [e for e in singles if not (exact and e.native) and _concerns(e, order, affected)]
+    probes = [_probe(e, order[0]) for e in able]
+    untouched = set(order[0].right) - _changed(order[0], order[0].outputs)
+    for (one, p), (other, q) in permutations(zip(able, probes), 2):
+        if one.steps[0][0] is other.steps[0][0]:
+            continue
+        if len(able) <= FEW or _plausible(p, q, untouched, order[0]):
             yield Explanation.of(*one.steps, *other.steps)
+
+
+def _probe(explanation: Explanation, o: Observation) -> Probe:
+    predicted = o.predict(explanation.implementation(o.case.function), native=explanation.native)
+    if o.loud(predicted) or predicted is None or o.outputs is None:
+        return Probe(set(), set(), True)
+    agreed = {name for name, got in o.outputs.items() if got is None or o.same(got, predicted[name], explanation)}
+    return Probe(_changed(o, predicted), agreed, False)
+
+
+def _plausible(one: Probe, other: Probe, untouched: set[str], o: Observation) -> bool:
+    """Whether two mistakes can explain the answer: what one of them alone changes must already agree."""
+    if one.loud or other.loud:
+        return True
+    for name in o.outputs or ():
+        by = [p for p in (one, other) if name in p.changed]
+        if len(by) < 2 and name not in (by[0].agreed if by else untouched):
+            return False
+    return True
 
 
 def _changed(o: Observation, answered: Outputs | None) -> set[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from reference_cnn.oracle import notation
 from reference_cnn.oracle.cases import Case, Tier, cases
+from reference_cnn.oracle.diagnose import diagnose
 from reference_cnn.oracle.judge import Failure, Kind, judge
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.report import Report, Result, Verdict
@@ -82,7 +83,9 @@ def check(
     results = {}
     for name, asked in questions.items():
         progress(name)
-        results[name] = _examine(found, asked, one=case is not None) if name in found.functions else Result("missing")
+        # A case that is given alone tells mistakes apart badly; the standard ones are asked too, for the diagnosis.
+        besides = standard[name] if case is not None else None
+        results[name] = _examine(found, asked, besides) if name in found.functions else Result("missing")
     return Report(found.name, dtype, seed, results)
 
 
@@ -116,9 +119,9 @@ def _fits(function: str, call: Call) -> bool:
     return set(shapes) == needed and (len(shapes["x"]) > 2) == function.startswith("conv")
 
 
-def _examine(target: Target, asked: list[Case], *, one: bool) -> Result:
+def _examine(target: Target, asked: list[Case], besides: list[Case] | None) -> Result:
     """Ask all, see what is offered, ask more of that, judge, and shrink the first failure; one case stays alone."""
-    name = asked[0].function
+    name, one = asked[0].function, besides is not None
     function = target.functions[name]
     lacking = keywords_missing(function, {k for c in asked for k in c.keywords})
     answers = [(c, ask(function, c)) for c in asked if not lacking & set(c.keywords)]
@@ -136,9 +139,8 @@ def _examine(target: Target, asked: list[Case], *, one: bool) -> Result:
     answered = [a for _, a in answers if a.outcome == "answered"]
     omitted = [o for o in LAYERS[name].outputs if answered and all(a.outputs[o] is None for a in answered)]
     required = set(LAYERS[name].outputs) - set(omitted)
-    judged = [
-        judge(c, a, required) for c, a in answers if a.outcome != "not implemented" and not refused & c.call.features
-    ]
+    offered_answers = _offered_only(answers, refused)
+    judged = [judge(c, a, required) for c, a in offered_answers]
     not_offered = (*omitted, *sorted(lacking | refused), *_combinations(answers, refused))
     if not judged:
         return Result("missing", not_offered=not_offered or ("any call",))
@@ -152,14 +154,23 @@ def _examine(target: Target, asked: list[Case], *, one: bool) -> Result:
         return None if answer.outcome == "not implemented" else judge(case, answer, required).failure
 
     failure = first if one else smallest(first, attempt, offered)
-    failure = replace(failure, reproduce=_reproduce(target, failure.case))
+    if besides:
+        also = [(c, ask(function, c)) for c in besides if not lacking & set(c.keywords)]
+        offered_answers += _offered_only(also, _refused(also))
+    named = diagnose(offered_answers, lambda c: ask(function, c), _more(asked[0], offered, 2))
+    failure = replace(failure, reproduce=_reproduce(target, failure.case), diagnosis=named)
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures))
 
 
-def _more(case: Case, offered: Callable[[str], bool]) -> list[Case]:
+def _offered_only(answers: list[tuple[Case, Answer]], refused: set[str]) -> list[tuple[Case, Answer]]:
+    """Answers to calls that the target offers."""
+    return [(c, a) for c, a in answers if a.outcome != "not implemented" and not refused & c.call.features]
+
+
+def _more(case: Case, offered: Callable[[str], bool], batch: int = 1) -> list[Case]:
     """Cases drawn from what the target offers, so that every pair of features that it has is asked about."""
-    draw = numpy_draw(case.seed, case.rank, 1)
+    draw = numpy_draw(case.seed, case.rank, batch)
     calls = more_calls(case.function, case.rank, draw, offered)
     return [replace(case, call=call, tier=tier) for call in calls for tier in get_args(Tier)]
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, Options, Wrap, gradients
+from reference_cnn.oracle.mistakes.entry import Backward, Implementation, Mistake, Options, Wrap, gradients
 from reference_cnn.oracle.mistakes.geometry import correlated, places, scattered, windows
 
-Backward = Callable[[Any, Array, Array, Array, Options], Any]
+Change = Callable[[Backward], Any]
 BACKWARD_NAMES = ("conv_backward", "dense_backward")
 
 
@@ -18,20 +18,20 @@ def _groups(o: Options) -> int:
     return int(o.get("groups", 1))
 
 
-def _conv(**changes: Backward) -> dict[str, tuple[Wrap, ...]]:
+def _conv(**changes: Change) -> dict[str, tuple[Wrap, ...]]:
     return {"conv_backward": (gradients(**changes),)}
 
 
-def _both(**changes: Backward) -> dict[str, tuple[Wrap, ...]]:
+def _both(**changes: Change) -> dict[str, tuple[Wrap, ...]]:
     return {name: (gradients(**changes),) for name in BACKWARD_NAMES}
 
 
-def _divided(name: str, count: Callable[[Array], float]) -> Backward:
+def _divided(name: str, count: Callable[[Array], float]) -> Change:
     """The gradient divided by a number that follows from dz."""
 
-    def change(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
-        g: Array = getattr(below(dz, x, w, **o), name)
-        return (g / count(dz)).astype(g.dtype)
+    def change(call: Backward) -> Array:
+        g: Array = getattr(call.answer, name)
+        return (g / count(call.dz)).astype(g.dtype)
 
     return change
 
@@ -44,57 +44,57 @@ def _outputs(dz: Array) -> int:
     return len(dz) * math.prod(dz.shape[2:])
 
 
-def _one_image(name: str, image: slice) -> Backward:
-    return lambda below, dz, x, w, o: getattr(below(dz[image], x[image], w, **o), name)
+def _one_image(name: str, image: slice) -> Change:
+    return lambda call: getattr(call.again(dz=call.dz[image], x=call.x[image]), name)
 
 
 def _flip(w: Array) -> Array:
     return np.flip(w, tuple(range(2, w.ndim)))
 
 
-def _dw_stride(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
-    win = windows(x, w, o)
-    return correlated(dz, x, _groups(o), places(win, stride=(1,) * len(win.stride)))
+def _dw_stride(call: Backward) -> Array:
+    win = windows(call.x, call.w, call.options)
+    return correlated(call.dz, call.x, _groups(call.options), places(win, stride=(1,) * len(win.stride)))
 
 
-def _dw_stride_dilation(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
+def _dw_stride_dilation(call: Backward) -> Array:
     """As many taps as fit into the padded image, cut to the kernel's size."""
-    win = windows(x, w, o)
+    win = windows(call.x, call.w, call.options)
     room = [size + sum(p) - d * (n - 1) - 1 for size, p, d, n in zip(win.size, win.pads, win.dilation, win.out)]
     if min(room) < 0:
         raise ValueError("the dilated errors are larger than the padded image")
     kernel = tuple(min(r // s + 1, k) for r, s, k in zip(room, win.stride, win.kernel))
-    return correlated(dz, x, _groups(o), places(win, win.dilation, win.stride, kernel))
+    return correlated(call.dz, call.x, _groups(call.options), places(win, win.dilation, win.stride, kernel))
 
 
-def _dw_transposed(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
-    dw: Array = below(dz, x, w, **o).dw
+def _dw_transposed(call: Backward) -> Array:
+    dw: Array = call.answer.dw
     return dw.swapaxes(-1, -2) if dw.ndim > 3 else dw
 
 
-def _dw_ignored_groups(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
+def _dw_ignored_groups(call: Backward) -> Array:
     """Every filter is paired with the channels of the first group."""
-    groups = _groups(o)
-    first = np.concatenate([x[:, : x.shape[1] // groups]] * groups, axis=1)
-    dw: Array = below(dz, first, w, **o).dw
+    groups = _groups(call.options)
+    first = np.concatenate([call.x[:, : call.x.shape[1] // groups]] * groups, axis=1)
+    dw: Array = call.again(x=first).dw
     return dw
 
 
-def _product_of_means(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
+def _product_of_means(call: Backward) -> Array:
     # N times the product of two means is the product of the sums, divided by N only once: exact for integers.
-    dw: Array = below(dz.sum(axis=0, keepdims=True), x.sum(axis=0, keepdims=True), w, **o).dw
-    return (dw / len(x)).astype(dw.dtype)
+    dw: Array = call.again(dz=call.dz.sum(axis=0, keepdims=True), x=call.x.sum(axis=0, keepdims=True)).dw
+    return (dw / len(call.x)).astype(dw.dtype)
 
 
-def _scrambled_map(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
-    scrambled = np.moveaxis(dz.reshape(len(dz), *dz.shape[2:], dz.shape[1]), -1, 1)
-    dw: Array = below(scrambled, x, w, **o).dw
+def _scrambled_map(call: Backward) -> Array:
+    images, filters, *space = call.dz.shape
+    dw: Array = call.again(dz=np.moveaxis(call.dz.reshape(images, *space, filters), -1, 1)).dw
     return dw
 
 
-def _dz_reshaped(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
-    maps = dz.reshape(dz.shape[1], len(dz), *dz.shape[2:]).swapaxes(0, 1)
-    dw: Array = below(maps, x, w, **o).dw
+def _dz_reshaped(call: Backward) -> Array:
+    images, filters, *space = call.dz.shape
+    dw: Array = call.again(dz=call.dz.reshape(filters, images, *space).swapaxes(0, 1)).dw
     return dw
 
 
@@ -110,34 +110,35 @@ def _accumulating(below: Implementation) -> Implementation:
     return wrong
 
 
-def _dx_stride(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
-    win = windows(x, w, o)
-    return scattered(dz, x, w, _groups(o), places(win, stride=(1,) * len(win.stride)))
+def _dx_stride(call: Backward) -> Array:
+    win = windows(call.x, call.w, call.options)
+    return scattered(call.dz, call.x, call.w, _groups(call.options), places(win, stride=(1,) * len(win.stride)))
 
 
-def _dx_overwrite(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
-    return scattered(dz, x, w, _groups(o), places(windows(x, w, o)), overwrite=True)
+def _dx_overwrite(call: Backward) -> Array:
+    win = windows(call.x, call.w, call.options)
+    return scattered(call.dz, call.x, call.w, _groups(call.options), places(win), overwrite=True)
 
 
-def _dx_overwrite_filters(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
+def _dx_overwrite_filters(call: Backward) -> Array:
     """Of the filters, too, the last alone is kept."""
-    per_group = len(w) // _groups(o)
+    w, per_group = call.w, len(call.w) // _groups(call.options)
     last = (np.arange(len(w)) % per_group == per_group - 1).reshape(-1, *[1] * (w.ndim - 1))
-    return _dx_overwrite(below, dz, x, np.where(last, w, 0).astype(w.dtype), o)
+    return _dx_overwrite(call._replace(w=np.where(last, w, 0).astype(w.dtype)))
 
 
-def _whole(below: Any, dz: Array, x: Array, w: Array, o: Options) -> tuple[Array, Any]:
+def _whole(call: Backward) -> tuple[Array, Any]:
     """The gradient of the padded image, before it is cropped."""
-    win = windows(x, w, o)
-    padded = np.pad(x, ((0, 0), (0, 0), *win.pads))
-    return below(dz, padded, w, **{**o, "padding": 0}).dx, win
+    win = windows(call.x, call.w, call.options)
+    padded = np.pad(call.x, ((0, 0), (0, 0), *win.pads))
+    return call.again(x=padded, options={**call.options, "padding": 0}).dx, win
 
 
 def _cropped(part: Callable[[int, tuple[int, int]], slice]) -> Wrap:
     """Crop each axis of the padded gradient to part(size, (before, after))."""
 
-    def dx(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
-        whole, win = _whole(below, dz, x, w, o)
+    def dx(call: Backward) -> Array:
+        whole, win = _whole(call)
         return whole[(..., *(part(i, p) for i, p in zip(win.size, win.pads)))]
 
     return gradients(dx=dx)
@@ -148,19 +149,20 @@ def _tail(win: Any) -> tuple[int, ...]:
     return tuple((i + sum(p) - e) % s for i, p, e, s in zip(win.size, win.pads, win.spans, win.stride))
 
 
-def _dx_without_tail(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
-    dx: Array = below(dz, x, w, **o).dx
-    return dx[(..., *(slice(0, i - t) for i, t in zip(x.shape[2:], _tail(windows(x, w, o)))))]
+def _dx_without_tail(call: Backward) -> Array:
+    dx, win = call.answer.dx, windows(call.x, call.w, call.options)
+    return np.asarray(dx[(..., *(slice(0, i - t) for i, t in zip(win.size, _tail(win))))])
 
 
-def _dx_shifted_by_tail(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
+def _dx_shifted_by_tail(call: Backward) -> Array:
     """The zeros of the unread tail come before instead of after."""
-    whole, win = _whole(below, dz, x, w, o)
-    rolled = np.roll(whole, _tail(win), tuple(range(2, x.ndim)))
+    whole, win = _whole(call)
+    rolled = np.roll(whole, _tail(win), tuple(range(2, whole.ndim)))
     return rolled[(..., *(slice(b, b + i) for i, (b, _) in zip(win.size, win.pads)))]
 
 
-def _db_axes(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
+def _db_axes(call: Backward) -> Array:
+    dz = call.dz
     return np.asarray(dz.sum(axis=tuple(range(dz.ndim - 1)), dtype=np.float64)).astype(dz.dtype)
 
 
@@ -216,7 +218,7 @@ BACKWARD = (
         "Your dw is turned by 180°.",
         "dw is a correlation of x with dz: x[o + k], not x[o − k].",
         "1×1 kernels",
-        _conv(dw=lambda below, dz, x, w, o: _flip(below(dz, x, w, **o).dw)),
+        _conv(dw=lambda call: _flip(call.answer.dw)),
         ("nntrainer#705✓", "NNPACK#15✓"),
     ),
     Mistake(
@@ -232,7 +234,7 @@ BACKWARD = (
         "Your dw comes as (C, F, …): input channels and filters are exchanged.",
         "dw[f, c] has the order of w.",
         "one filter and one channel; another shape comes out if there are not as many of each",
-        _conv(dw=lambda below, dz, x, w, o: below(dz, x, w, **o).dw.swapaxes(0, 1)),
+        _conv(dw=lambda call: call.answer.dw.swapaxes(0, 1)),
         ("NNPACK#15✓",),
     ),
     Mistake(
@@ -293,7 +295,7 @@ BACKWARD = (
         "In dx the kernel is the wrong way round: turned by 180° where it is not to be, or the reverse.",
         "Scatter dz[o]·w[k] to o + k as it is; only as a full correlation of dz does it need the rotated kernel.",
         "1×1 kernels, and kernels that look the same turned by 180°",
-        _conv(dx=lambda below, dz, x, w, o: below(dz, x, _flip(w), **o).dx),
+        _conv(dx=lambda call: call.again(w=_flip(call.w)).dx),
         ("DeepLearnToolbox#41",),
     ),
     Mistake(

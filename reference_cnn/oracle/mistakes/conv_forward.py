@@ -21,8 +21,8 @@ def _kernel(change: Callable[[Array], Array], back: Callable[[Array], Array]) ->
         "conv_forward": (asking(lambda x, w, b, o: (x, change(w), b, o)),),
         "conv_backward": (
             gradients(
-                dx=lambda below, dz, x, w, o: below(dz, x, change(w), **o).dx,
-                dw=lambda below, dz, x, w, o: back(below(dz, x, change(w), **o).dw),
+                dx=lambda call: call.again(w=change(call.w)).dx,
+                dw=lambda call: back(call.again(w=change(call.w)).dw),
             ),
         ),
     }
@@ -85,8 +85,8 @@ def _last_zero(axes: Callable[[int], tuple[int, ...]]) -> dict[str, tuple[Wrap, 
         "conv_forward": (answering(lambda z, *a, **o: cut(z)),),
         "conv_backward": (
             gradients(
-                dx=lambda below, dz, x, w, o: below(cut(dz), x, w, **o).dx,
-                dw=lambda below, dz, x, w, o: below(cut(dz), x, w, **o).dw,
+                dx=lambda call: call.again(dz=cut(call.dz)).dx,
+                dw=lambda call: call.again(dz=cut(call.dz)).dw,
             ),
         ),
     }

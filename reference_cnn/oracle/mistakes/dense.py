@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, Options, Wrap, asking, gradients
+from reference_cnn.oracle.mistakes.entry import Backward, Implementation, Mistake, Wrap, asking, gradients
 
 # What people subtract before they use the weights.
 RATES = (0.1, 0.01, 1.0, 0.5, 0.001, 0.0003)
@@ -16,13 +16,12 @@ def _product(a: Array, b: Array, dtype: Any) -> Array:
     return (a.astype(np.float64) @ b.astype(np.float64)).astype(dtype)
 
 
-def _dx_untransposed(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
-    return _product(dz, w, dz.dtype)
+def _dx_untransposed(call: Backward) -> Array:
+    return _product(call.dz, call.w, call.dz.dtype)
 
 
-def _dw_transposed(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
-    dw: Array = below(dz, x, w).dw
-    return dw.T
+def _dw_transposed(call: Backward) -> Array:
+    return np.asarray(call.answer.dw.T)
 
 
 def _transposed_backward(below: Implementation) -> Implementation:
@@ -36,10 +35,8 @@ def _transposed_backward(below: Implementation) -> Implementation:
 
 
 def _updated(rate: float) -> Wrap:
-    def dx(below: Any, dz: Array, x: Array, w: Array, o: Options) -> Array:
-        dw: Array = below(dz, x, w).dw
-        moved: Array = below(dz, x, (w - rate * dw).astype(w.dtype)).dx
-        return moved
+    def dx(call: Backward) -> Any:
+        return call.again(w=(call.w - rate * call.answer.dw).astype(call.w.dtype)).dx
 
     return gradients(dx=dx)
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+from reference_cnn._validate import Array
 
 Implementation = Callable[..., Any]
 Wrap = Callable[[Implementation], Implementation]
@@ -65,13 +67,29 @@ def answering(change: Callable[..., Any]) -> Wrap:
     return wrap
 
 
-def gradients(**changes: Callable[..., Any]) -> Wrap:
-    """Change some gradients: changes by name, each called with (below, dz, x, w, options) and returning one array."""
+class Backward(NamedTuple):
+    """One call of a backward pass, and what the implementation below answers."""
+
+    below: Implementation
+    answer: Any
+    dz: Array
+    x: Array
+    w: Array
+    options: Options
+
+    def again(self, **changed: Any) -> Any:
+        """What the implementation below answers to a changed call; options are changed as a whole."""
+        call = self._replace(**changed)
+        return self.below(call.dz, call.x, call.w, **call.options)
+
+
+def gradients(**changes: Callable[[Backward], Any]) -> Wrap:
+    """Change some gradients: changes by name, each told the call and returning one array."""
 
     def wrap(below: Implementation) -> Implementation:
         def wrong(dz: Any, x: Any, w: Any, **options: Any) -> Any:
-            replaced = {name: change(below, dz, x, w, options) for name, change in changes.items()}
-            return below(dz, x, w, **options)._replace(**replaced)
+            call = Backward(below, below(dz, x, w, **options), dz, x, w, options)
+            return call.answer._replace(**{name: change(call) for name, change in changes.items()})
 
         return wrong
 
