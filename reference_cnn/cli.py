@@ -9,9 +9,10 @@ from rich.console import Console
 
 import reference_cnn
 from reference_cnn.datasets import NAMES, DataError
-from reference_cnn.explain import UnknownClauseError, explain
+from reference_cnn.explain import UnknownClauseError, clauses, explain
 from reference_cnn.oracle import check
 from reference_cnn.oracle.cases import DTYPES
+from reference_cnn.oracle.examples import explain_mistakes, known, near
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.targets import BUILT_IN, UsageError
 from reference_cnn.training import train
@@ -30,8 +31,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    print(explain(options.id))
+    print(explain_mistakes(options.id) if known(options.id) else _clause(options.id))
     return RIGHT
+
+
+def _clause(name: str) -> str:
+    """A clause; for an unknown id, what is written much like it."""
+    try:
+        return explain(name)
+    except UnknownClauseError as error:
+        alike = near(name, list(clauses()))
+        if alike and name.upper().partition("-")[0] not in {c.partition("-")[0] for c in clauses()}:
+            raise UnknownClauseError(f"explain: there is no {name!r}; did you mean {' or '.join(alike)}?") from error
+        raise
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -101,8 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--seed", type=int, default=0, metavar="N", help="draw other shapes and numbers (default 0)")
     judge.add_argument("--json", metavar="FILE", help="write the report as JSON")
     judge.add_argument("--exit-zero", action="store_true", help="exit 0 even when something is wrong")
-    clause = commands.add_parser("explain", help="print a clause of the specification")
-    clause.add_argument("id", metavar="ID", help="for example CONV-F1, as error messages have it")
+    clause = commands.add_parser("explain", help="explain a clause of the specification, or a mistake")
+    clause.add_argument("id", metavar="ID", help="for example CONV-F1 or flipped-kernel, as messages have it")
     training = commands.add_parser(
         "train",
         help="train the article's network on its 200 images",

@@ -17,9 +17,12 @@ ROWS = [
     ["loss"],
     [""],  # the package itself: the public names
     ["datasets", "article", "digits"],
-    ["oracle.layers"],
+    ["oracle.layers", "oracle.questions"],
     ["oracle.shapes", "oracle.bounds", "oracle.targets", "oracle.targets.ask", "oracle.mistakes.entry"],
-    ["oracle.mistakes.geometry", *(f"oracle.mistakes.{m}" for m in ("general", "dense", "activation", "loss", "pooling"))],
+    [
+        "oracle.mistakes.geometry",
+        *(f"oracle.mistakes.{m}" for m in ("general", "dense", "activation", "loss", "pooling")),
+    ],
     ["oracle.mistakes.conv_forward", "oracle.mistakes.conv_backward"],
     ["oracle.mistakes"],
     ["oracle.notation", "oracle.judge", *(f"oracle.targets.{t}" for t in ("loops", "article", "scipy", "onnx"))],

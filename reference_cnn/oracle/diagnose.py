@@ -105,9 +105,7 @@ class Observation:
             return self.loud(self.outputs)
         if predicted is None or self.outputs is None:
             return False
-        return all(
-            got is None or self.same(got, predicted[name], explanation) for name, got in self.outputs.items()
-        )
+        return all(got is None or self.same(got, predicted[name], explanation) for name, got in self.outputs.items())
 
     @property
     def outputs(self) -> Outputs | None:
@@ -117,7 +115,7 @@ class Observation:
     def loud(self, answered: Outputs | None) -> bool:
         """Whether an answer is an exception or has a wrong shape."""
         return answered is None or any(
-            a is not None and a.shape != np.shape(self.right[name]) for name, a in answered.items()
+            a is not None and a.shape != self.case.expected[name].value.shape for name, a in answered.items()
         )
 
     def tells(self, predicted: Outputs | None, explanation: Explanation) -> bool:
@@ -179,7 +177,9 @@ def diagnose(
     exact = [o for o in seen if o.case.tier == "exact"]
     telling = exact if any(o.wrong for o in exact) else seen
     singles = _singles(seen)
-    found = _explaining(singles, telling, seen) or _explaining([replace(e, native=True) for e in singles], telling, seen)
+    found = _explaining(singles, telling, seen) or _explaining(
+        [replace(e, native=True) for e in singles], telling, seen
+    )
     if found and telling is exact:
         found = _explaining(found, seen, seen) or _explaining(_with_another(found[0], singles), seen, seen) or found
     found = found or _explaining(_pairs(singles, telling), telling, seen)

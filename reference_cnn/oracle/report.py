@@ -187,7 +187,12 @@ def _diagnosed(failure: Failure) -> list[str]:
     if others:
         more = f" and {len(others) - LISTED} more" * (len(others) > LISTED)
         paragraphs.append(f"No question told it from: {', '.join(others[:LISTED])}{more}.")
-    return [line for p in paragraphs for line in textwrap.wrap(p, WIDTH - 2, initial_indent="  ", subsequent_indent="  ")]
+    return [f"  {line}" for p in paragraphs for line in wrapped(p, WIDTH - 4)]
+
+
+def wrapped(paragraph: str, width: int = WIDTH) -> list[str]:
+    """A paragraph in lines; command words stay whole."""
+    return textwrap.wrap(paragraph, width, break_on_hyphens=False)
 
 
 def _in_brackets(ids: tuple[str, ...]) -> str:

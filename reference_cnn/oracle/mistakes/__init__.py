@@ -12,7 +12,7 @@ from reference_cnn.oracle.mistakes.general import GENERAL
 from reference_cnn.oracle.mistakes.loss import LOSS
 from reference_cnn.oracle.mistakes.pooling import POOLING
 
-__all__ = ["MISTAKES", "Mistake", "accepted", "of_function"]
+__all__ = ["MISTAKES", "Implementation", "Mistake", "accepted", "of_function"]
 
 # In order of likelihood, which decides between two that no case tells apart.
 MISTAKES = {m.id: m for m in (*FORWARD, *BACKWARD, *DENSE, *ACTIVATION, *POOLING, *LOSS, *GENERAL)}

@@ -31,7 +31,8 @@ def _by_tanh(z: Array) -> Array:
 
 
 def _prime_of_activation(z: Array) -> Array:
-    return sigmoid(z) * (1 - sigmoid(z))
+    a = sigmoid(z)
+    return np.asarray(a * (1 - a))
 
 
 def _in_place(below: Implementation) -> Implementation:
@@ -76,14 +77,14 @@ ACTIVATION = (
         "prime-twice",
         "You apply the sigmoid twice before you differentiate: σ′(σ(z)).",
         "Your function is given z; do not pass it sigmoid(z).",
-        "only roughly, near z = 0.66, where σ(z) = z",
+        "nowhere",
         {"sigmoid_prime": (lambda below: lambda z: below(sigmoid(z)),)},
     ),
     Mistake(
         "prime-one",
         "You leave out the derivative: yours is 1 everywhere.",
         "Multiply by σ′(z) (or relu′(z)) on the way back.",
-        "for relu, positive numbers",
+        "positive numbers, for relu",
         {name: _instead(np.ones_like) for name in ("sigmoid_prime", "relu_prime")},
     ),
     Mistake(
@@ -132,7 +133,7 @@ ACTIVATION = (
         "You write into your argument.",
         "Work on a copy: z = np.where(…) or z = z.copy().",
         "callers that never use the argument again",
-        {name: (_in_place,) for name in ("relu", "relu_prime", "sigmoid", "sigmoid_prime", "softmax")},
+        dict.fromkeys(("relu", "relu_prime", "sigmoid", "sigmoid_prime", "softmax"), (_in_place,)),
         ("caffe#2413",),
         native=True,
     ),
@@ -140,7 +141,7 @@ ACTIVATION = (
         "softmax-diagonal",
         "You use only the diagonal of the softmax's derivative: a·(1 − a)·da.",
         "Every output depends on every input: dz = a·(da − Σ da·a).",
-        "never, but for one class",
+        "one class",
         {"softmax_backward": _instead(lambda da, a: a * (1 - a) * da)},
         ("libnd4j#440✓",),
     ),
@@ -167,6 +168,6 @@ ACTIVATION = (
         "You normalise along the first axis: over the batch, not over the classes.",
         "Sum over the last axis: axis=-1, keepdims=True.",
         "one axis; it never shows in a shape",
-        {name: (_rows_as_columns,) for name in ("softmax", "softmax_backward")},
+        dict.fromkeys(("softmax", "softmax_backward"), (_rows_as_columns,)),
     ),
 )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from reference_cnn._validate import Array
+from reference_cnn._windows import Index, Windows
 from reference_cnn.oracle.mistakes.entry import Backward, Implementation, Mistake, Options, Wrap, gradients
 from reference_cnn.oracle.mistakes.geometry import correlated, places, scattered, windows
 
@@ -127,7 +128,7 @@ def _dx_overwrite_filters(call: Backward) -> Array:
     return _dx_overwrite(call._replace(w=np.where(last, w, 0).astype(w.dtype)))
 
 
-def _whole(call: Backward) -> tuple[Array, Any]:
+def _whole(call: Backward) -> tuple[Array, Windows]:
     """The gradient of the padded image, before it is cropped."""
     win = windows(call.x, call.w, call.options)
     padded = np.pad(call.x, ((0, 0), (0, 0), *win.pads))
@@ -139,12 +140,13 @@ def _cropped(part: Callable[[int, tuple[int, int]], slice]) -> Wrap:
 
     def dx(call: Backward) -> Array:
         whole, win = _whole(call)
-        return whole[(..., *(part(i, p) for i, p in zip(win.size, win.pads)))]
+        inside: Index = (..., *(part(i, p) for i, p in zip(win.size, win.pads)))
+        return np.asarray(whole[inside])
 
     return gradients(dx=dx)
 
 
-def _tail(win: Any) -> tuple[int, ...]:
+def _tail(win: Windows) -> tuple[int, ...]:
     """How many elements at the end of each axis no window reads."""
     return tuple((i + sum(p) - e) % s for i, p, e, s in zip(win.size, win.pads, win.spans, win.stride))
 
@@ -158,7 +160,8 @@ def _dx_shifted_by_tail(call: Backward) -> Array:
     """The zeros of the unread tail come before instead of after."""
     whole, win = _whole(call)
     rolled = np.roll(whole, _tail(win), tuple(range(2, whole.ndim)))
-    return rolled[(..., *(slice(b, b + i) for i, (b, _) in zip(win.size, win.pads)))]
+    inside: Index = (..., *(slice(b, b + i) for i, (b, _) in zip(win.size, win.pads)))
+    return np.asarray(rolled[inside])
 
 
 def _db_axes(call: Backward) -> Array:
@@ -172,10 +175,7 @@ BACKWARD = (
         "You divide dw and db by the number of images: a mean where the definition sums.",
         "Sum over the batch; divide in the loss if you want its mean; or keep your convention and say so.",
         "one image",
-        {
-            name: (gradients(dw=_divided("dw", _images), db=_divided("db", _images)),)
-            for name in BACKWARD_NAMES
-        },
+        {name: (gradients(dw=_divided("dw", _images), db=_divided("db", _images)),) for name in BACKWARD_NAMES},
         kind="convention",
     ),
     Mistake(
@@ -183,10 +183,7 @@ BACKWARD = (
         "You divide all gradients, dx too, by the number of images.",
         "The loss has already divided where it is a mean; or keep your convention and say so.",
         "one image",
-        {
-            name: (gradients(**{g: _divided(g, _images) for g in ("dx", "dw", "db")}),)
-            for name in BACKWARD_NAMES
-        },
+        {name: (gradients(**{g: _divided(g, _images) for g in ("dx", "dw", "db")}),) for name in BACKWARD_NAMES},
         kind="convention",
     ),
     Mistake(
@@ -286,7 +283,7 @@ BACKWARD = (
         "Your dw adds up from call to call.",
         "Set the gradient to 0 before each backward pass, or return a new array.",
         "the first call",
-        {name: (_accumulating,) for name in BACKWARD_NAMES},
+        dict.fromkeys(BACKWARD_NAMES, (_accumulating,)),
         ("micrograd#102",),
         stateful=True,
     ),

@@ -71,7 +71,7 @@ DENSE = (
         "dense-dw-transposed",
         "Your dw is transposed: dz.T @ x.",
         "dw = x.T @ dz has the shape of w.",
-        "another shape comes out unless there are as many inputs as neurons",
+        "a symmetric dw; another shape comes out unless there are as many inputs as neurons",
         {"dense_backward": (gradients(dw=_dw_transposed),)},
         ("tvm#5695✓",),
     ),

@@ -30,7 +30,7 @@ def places(win: Windows, stride: Any = None, dilation: Any = None, kernel: Any =
 
 
 def correlated(dz: Array, x: Array, groups: int, where: Places) -> Array:
-    """dw for windows in these places; an element outside the image counts as 0."""
+    """Gradients of a kernel for windows in these places; an element outside the image counts as 0."""
     rank, taps = len(where), x.astype(np.float64)
     for axis, i in enumerate(where):
         taps = np.take(taps, i.clip(0, x.shape[2 + axis] - 1), axis=2 + 2 * axis)
@@ -38,23 +38,23 @@ def correlated(dz: Array, x: Array, groups: int, where: Places) -> Array:
         taps = taps * inside.reshape(*i.shape, *[1] * (rank - 1 - axis))
     taps = taps.reshape(len(x), groups, -1, *taps.shape[2:])
     d = dz.astype(np.float64).reshape(len(dz), groups, -1, *dz.shape[2:])
-    out, tap = list(range(4, 4 + rank)), list(range(4 + rank, 4 + 2 * rank))
-    pairs = [letter for both in zip(out, tap) for letter in both]
-    dw = np.einsum(d, [0, 1, 2, *out], taps, [0, 1, 3, *pairs], [1, 2, 3, *tap])
-    return np.asarray(dw.reshape(-1, *dw.shape[2:]).astype(dz.dtype))
+    outputs, kernel = "opqrst"[:rank], "hijklm"[:rank]
+    both = "".join(o + k for o, k in zip(outputs, kernel))
+    dw: Array = np.einsum(f"ngf{outputs},ngc{both}->gfc{kernel}", d, taps)
+    return dw.reshape(-1, *dw.shape[2:]).astype(dz.dtype)
 
 
 def scattered(dz: Array, x: Array, w: Array, groups: int, where: Places, *, overwrite: bool = False) -> Array:
-    """dx for windows in these places; with `overwrite` the last window keeps what it covers."""
+    """Gradients of images for windows in these places; with `overwrite` the last window keeps what it covers."""
     d = dz.astype(np.float64).reshape(len(dz), groups, -1, *dz.shape[2:])
     kernel = w.astype(np.float64).reshape(groups, -1, *w.shape[1:])
-    dx = np.zeros(x.shape)
+    dx: Array = np.zeros(x.shape)
     # The last window that covers an element reaches it with its first tap: taps in reverse order overwrite alike.
     for k in reversed(list(np.ndindex(w.shape[2:]))):
         part = np.einsum("ngf...,gfc->ngc...", d, kernel[(..., *k)]).reshape(len(dz), -1, *dz.shape[2:])
         columns = [i[:, t] for i, t in zip(where, k)]
         inside = [np.flatnonzero((c >= 0) & (c < size)) for c, size in zip(columns, x.shape[2:])]
-        target = (slice(None), slice(None), *np.ix_(*(c[i] for c, i in zip(columns, inside))))
-        read = part[(slice(None), slice(None), *np.ix_(*inside))]
-        dx[target] = read if overwrite else dx[target] + read
+        target: Any = (slice(None), slice(None), *np.ix_(*(c[i] for c, i in zip(columns, inside))))
+        read: Any = (slice(None), slice(None), *np.ix_(*inside))
+        dx[target] = part[read] if overwrite else dx[target] + part[read]
     return dx.astype(dz.dtype)

@@ -22,7 +22,7 @@ def _scaled(factor: Callable[[Array], float], *functions: str) -> dict[str, tupl
 
 
 def _broadcast(o: Array, y: Array) -> Array:
-    """o − y where y has lost its axis of size 1: every output against every label."""
+    """The difference o − y where y has lost its axis of size 1: every output against every label."""
     return np.asarray(o - y.ravel() if o.ndim == 2 and o.shape[1] == 1 else o - y)
 
 
@@ -98,7 +98,7 @@ LOSS = (
         "label-not-subtracted",
         "Your derivative is the softmax alone: the 1 at the label is not subtracted.",
         "dz = softmax(z); dz[n, label] −= 1.",
-        "never",
+        "nowhere",
         {"cross_entropy_prime": (_without_label,)},
     ),
 )

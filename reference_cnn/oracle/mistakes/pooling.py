@@ -163,9 +163,8 @@ POOLING = (
         "Without a stride your windows move by one element, not by their size.",
         "stride=None stands for the size of the window.",
         "calls with a stride, windows of one element",
-        {
-            name: (_stride_one,)
-            for name in ("max_pool_forward", "avg_pool_forward", "max_pool_backward", "avg_pool_backward")
-        },
+        dict.fromkeys(
+            ("max_pool_forward", "avg_pool_forward", "max_pool_backward", "avg_pool_backward"), (_stride_one,)
+        ),
     ),
 )
