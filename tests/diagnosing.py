@@ -54,8 +54,8 @@ def drawn_pairs(function: str, seed: int, count: int) -> Iterator[tuple[Way, Way
         yield one, other
 
 
-def measure(dtype: str, seeds: int, pairs: int) -> tuple[Counter[str], Counter[str], float]:
-    """Tell what became of the single mistakes and of the pairs, and the longest time that a diagnosis took."""
+def measure(dtype: str, seeds: int, pairs: int) -> None:
+    """Print what became of the single mistakes and of the pairs, and the longest time that a diagnosis took."""
     single, double, longest = Counter[str](), Counter[str](), 0.0
     for seed in range(seeds):
         for function in LAYERS:
@@ -70,7 +70,10 @@ def measure(dtype: str, seeds: int, pairs: int) -> tuple[Counter[str], Counter[s
                 (single if len(steps) == 1 else double)[outcome] += 1
                 if outcome not in ("first", "not seen", "no pair"):
                     print(seed, function, [(m.id, i) for m, i in steps], outcome, named, flush=True)
-    return single, double, longest
+        print(
+            f"{dtype}, {seed + 1} seeds: single {dict(single)}, pairs {dict(double)}, longest {longest:.2f} s",
+            flush=True,
+        )
 
 
 def verdict(
@@ -118,7 +121,4 @@ if __name__ == "__main__":
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--dtype", default="float64")
     options = parser.parse_args()
-    for name, figures in zip(
-        ("single", "pairs", "longest"), measure(options.dtype, options.seeds, options.pairs), strict=True
-    ):
-        print(name, figures)
+    measure(options.dtype, options.seeds, options.pairs)

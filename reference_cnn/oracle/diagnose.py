@@ -105,7 +105,10 @@ class Observation:
             return self.loud(self.outputs)
         if predicted is None or self.outputs is None:
             return False
-        return all(got is None or self.same(got, predicted[name], explanation) for name, got in self.outputs.items())
+        return all(
+            got is None or self.same(got, predicted[name], explanation, self.slack(name))
+            for name, got in self.outputs.items()
+        )
 
     @property
     def outputs(self) -> Outputs | None:
@@ -124,12 +127,16 @@ class Observation:
             return False
         return any(
             got is not None
-            and self.same(got, predicted[name], explanation)
+            and self.same(got, predicted[name], explanation, self.slack(name))
             and not self.same(self.right[name], predicted[name], explanation)
             for name, got in self.outputs.items()
         )
 
-    def same(self, got: Any, predicted: Any, explanation: Explanation | None = None) -> bool:
+    def slack(self, name: str) -> float:
+        """How far rounding may take a right answer."""
+        return float(self.case.expected[name].bound.max(initial=0))
+
+    def same(self, got: Any, predicted: Any, explanation: Explanation | None = None, slack: float = 0) -> bool:
         """Whole numbers must be equal, after rounding to the dtype; others within a few units in the last place."""
         got, dtype = np.asarray(got).astype(np.float64), self.case.dtype
         with np.errstate(all="ignore"):
@@ -142,7 +149,7 @@ class Observation:
             # What adds up over many calls, so does its rounding.
             units = UNITS**2 if stateful and unit < 1e-6 else UNITS
             whole = (got % 1 == 0) & (rounded % 1 == 0) & (np.abs(rounded) * unit <= 1)
-            near = np.abs(got - rounded) <= units * unit * size + tiny
+            near = np.abs(got - rounded) <= units * unit * size + tiny + (0 if strict else slack)
             if self.case.tier == "exact" and not stateful:
                 near &= ~whole
             return bool(((got == rounded) | near | (np.isnan(got) & np.isnan(rounded))).all())
@@ -225,7 +232,7 @@ def _evidence(explanation: Explanation, order: Sequence[Observation]) -> int:
 def _with_another(first: Explanation, singles: Sequence[Explanation]) -> Iterator[Explanation]:
     """The first with one more mistake, made before or after it."""
     for other in singles:
-        if other.steps[0][0] is not first.steps[0][0]:
+        if other.steps[0][0] is not first.steps[0][0] and not other.stateful:
             yield Explanation.of(*first.steps, *other.steps)
             yield Explanation.of(*other.steps, *first.steps)
 

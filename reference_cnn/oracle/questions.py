@@ -25,11 +25,12 @@ CONV_OPTIONS: list[dict[str, Any]] = [
     {"stride": 2},
     {"stride": (1, 2)},
     {"stride": (2, 1)},
-    {"stride": (2, 3)},  # on 4 by 4 pixels, the one shape comes out either way
     {"dilation": 2},
+    {"dilation": 2, "stride": 2},
     {"padding": 1},
     {"padding": ((0, 1), (0, 0))},
     {"padding": ((0, 0), (0, 1))},
+    {"padding": ((0, 1), (0, 0)), "stride": 2},
     {"padding": "same"},
     {"padding": "same", "stride": 2},
     {"groups": 2},
@@ -38,6 +39,10 @@ POOL_OPTIONS: list[dict[str, Any]] = [{}, {"stride": 1}, {"padding": 1, "stride"
 
 # What generic small integers do not show.
 SPECIAL: dict[str, list[Question]] = {
+    "stride-axis": [Question({"x": np.array([[[[2.0, 5, 1, 3]]]]), "w": -np.ones((1, 1, 1, 1))}, {"stride": (2, 3)})],
+    "dilation-plus-one": [
+        Question({"x": np.array([[[[2.0, 1, 4, 3]]]]), "w": np.array([[[[3.0, 1]]]])}, {"dilation": 2, "stride": 2})
+    ],
     "narrow-accumulation": [
         Question({"x": np.array([[[[2048, 1, 1, 1]]]], np.float16), "w": np.ones((1, 1, 1, 4), np.float16)}, {})
     ],
@@ -67,7 +72,7 @@ def questions(mistake: str, function: str) -> Iterator[Question]:
     kind = function.partition("_")[0]
     if kind in ("conv", "dense"):
         for shapes, options in sorted(_conv() if kind == "conv" else _dense(), key=_size):
-            arrays = {name: _numbers(*shape) for name, shape in shapes.items()}
+            arrays = {name: _numbers(name, *shape) for name, shape in shapes.items()}
             yield Question(_with_dz(kind, arrays, options) if function.endswith("backward") else arrays, options)
     elif kind in ("max", "avg"):
         yield from _pool(function)
@@ -84,9 +89,9 @@ def _size(shapes: Shapes) -> int:
     return sum(math.prod(s) for s in shapes[0].values()) + len(shapes[1])
 
 
-def _numbers(*shape: int) -> Array:
+def _numbers(name: str, *shape: int) -> Array:
     """Small whole numbers without 0."""
-    rng = np.random.default_rng([*shape, 6])
+    rng = np.random.default_rng([*shape, *name.encode()])
     return np.asarray(rng.choice([-3.0, -2, -1, 1, 2, 3, 4, 5], shape))
 
 
@@ -108,12 +113,12 @@ def _dense() -> Iterator[Shapes]:
 def _with_dz(kind: str, arrays: dict[str, Array], options: dict[str, Any]) -> dict[str, Array]:
     forward = reference_cnn.conv_forward if kind == "conv" else reference_cnn.dense_forward
     x, w = arrays["x"], arrays["w"]
-    return {"dz": _numbers(*forward(x, w, **options).shape), "x": x, "w": w}
+    return {"dz": _numbers("dz", *forward(x, w, **options).shape), "x": x, "w": w}
 
 
 def _pool(function: str) -> Iterator[Question]:
     for size, window, o in product(SPACES[1:], KERNELS[1:], POOL_OPTIONS):
-        x = _numbers(1, 1, *size)
+        x = _numbers("x", 1, 1, *size)
         # Numbers that are all negative tell padding with 0, or a start from 0.
         for image in (x, -np.abs(x)):
             options = {"window": window, **o}
@@ -121,19 +126,19 @@ def _pool(function: str) -> Iterator[Question]:
                 y = getattr(reference_cnn, function.replace("backward", "forward"))(image, **options)
             except ValueError:
                 continue
-            arrays = {"dy": _numbers(*y.shape)} if function.endswith("backward") else {}
+            arrays = {"dy": _numbers("dy", *y.shape)} if function.endswith("backward") else {}
             yield Question(arrays | {"x": image}, options)
 
 
 def _loss(kind: str) -> Iterator[Question]:
     for n, k in product((1, 2, 3), (1, 2, 3)):
         if kind == "squared":
-            yield Question({"o": _numbers(n, k), "y": _numbers(n, k)[::-1] + 1}, {})
+            yield Question({"o": _numbers("o", n, k), "y": _numbers("y", n, k)}, {})
         else:
-            yield Question({"z": _numbers(n, k), "labels": np.arange(n) % k}, {})
+            yield Question({"z": _numbers("z", n, k), "labels": np.arange(n) % k}, {})
 
 
 def _elements(function: str) -> Iterator[Question]:
     for shape in ((1,), (2,), (1, 2), (2, 2), (2, 3)):
-        z = _numbers(*shape)
+        z = _numbers("z", *shape)
         yield Question({"da": z, "a": reference_cnn.softmax(z)} if function == "softmax_backward" else {"z": z}, {})
