@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reference_cnn import article, conv_backward, conv_forward, dense_backward, sigmoid
+from reference_cnn import article, conv_backward, conv_forward, dense_backward, sigmoid, sigmoid_prime
 from reference_cnn.datasets import article_images
 from reference_cnn.oracle.targets import article as target
 
@@ -98,3 +98,9 @@ def test_standardisation_over_the_batch() -> None:
     assert len(pairs) == 1
     low, high = pairs.pop()
     assert f"{low:.3f} and {high:.3f}" in stated("ERR-D6")
+
+
+@pytest.mark.spec("ERR-D7")
+def test_the_derivative_is_given_the_argument() -> None:
+    theirs, right = (float(f(np.array([2.0]))[0]) for f in (target.sigmoid_prime, sigmoid_prime))
+    assert f"gives {theirs:g}, where the derivative is {right:.3f}" in stated("ERR-D7")

@@ -26,6 +26,7 @@ RUNGS = {
     "algebra": ["test_adjoint", "test_symbolic"],
     "behaviour": [
         *("test_arrays", "test_bad_input", "test_gradcheck", "test_bounds", "test_cases", "test_oracle", "test_cli"),
+        *("test_mistakes", "test_diagnose"),
     ],
 }
 
