@@ -14,6 +14,7 @@ from reference_cnn.oracle import check
 from reference_cnn.oracle.cases import DTYPES
 from reference_cnn.oracle.examples import explain_mistakes, known, near
 from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.mistakes import CONVENTIONS
 from reference_cnn.oracle.targets import BUILT_IN, UsageError
 from reference_cnn.training import train
 
@@ -56,6 +57,7 @@ def _check(options: argparse.Namespace) -> int:
             rank=options.rank,
             accumulate=options.accumulate,
             case=options.case,
+            accept=options.accept,
             seed=options.seed,
             progress=lambda function: status.update(f"asking {function}"),
         )
@@ -110,6 +112,14 @@ def _parser() -> argparse.ArgumentParser:
         "--accumulate", choices=DTYPES, help="dtype that sums may be formed in (default float32 for 16-bit floats)"
     )
     judge.add_argument("--case", metavar="TEXT", help='ask one question: "x=3x2x6x5 w=2x2x2x2 stride=3,4 padding=same"')
+    judge.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="CONVENTION",
+        choices=CONVENTIONS,
+        help=f"judge relative to a convention: {', '.join(CONVENTIONS)}; may be repeated",
+    )
     judge.add_argument("--seed", type=int, default=0, metavar="N", help="draw other shapes and numbers (default 0)")
     judge.add_argument("--json", metavar="FILE", help="write the report as JSON")
     judge.add_argument("--exit-zero", action="store_true", help="exit 0 even when something is wrong")

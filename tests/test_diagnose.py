@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ from diagnosing import answers, drawn_pairs, made, verdict, ways
 from test_mistakes import SILENT, naive_forward
 
 from reference_cnn import conv_backward, conv_forward, dense_backward, dense_forward, sigmoid, sigmoid_prime
+from reference_cnn.cli import main
 from reference_cnn.oracle import cases, check
 from reference_cnn.oracle.diagnose import diagnose
 from reference_cnn.oracle.layers import LAYERS
-from reference_cnn.oracle.mistakes import MISTAKES
+from reference_cnn.oracle.mistakes import CONVENTIONS, MISTAKES, accepted
 from reference_cnn.oracle.targets.ask import ask
 
 Function = Callable[..., Any]
@@ -196,3 +198,39 @@ def test_a_convention_says_how_to_accept_it() -> None:
     text = " ".join(str(check(wrong)).split())
     assert "This is another convention; --accept flipped-kernel judges the rest relative to it." in text
     assert "help: Multiply x[o + k] with w[k]" in text
+
+
+@pytest.mark.spec("ORC-D10")
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_an_accepted_convention_is_right_and_the_rest_is_judged_by_it(name: str, dtype: str) -> None:
+    functions = [f for f in MISTAKES[name].functions if f in LAYERS]
+    theirs = {f: MISTAKES[name].change(f, LAYERS[f].reference) for f in functions}
+    for seed in range(2 if functions else 0):
+        assert not check(theirs, functions=functions, dtype=dtype, seed=seed).passed
+        report = check(theirs, functions=functions, dtype=dtype, seed=seed, accept=[name])
+        assert report.passed, f"\n{report}"
+        # Who computes as accurately as the definition keeps a convention of accuracy, too.
+        same = check("reference", functions=functions, dtype=dtype, seed=seed, accept=[name]).passed
+        assert same == (name == "sigmoid-by-tanh")
+
+
+@pytest.mark.spec("ORC-D10")
+def test_mistakes_are_named_beside_an_accepted_convention() -> None:
+    wrong = accepted("conv_backward", ["flipped-kernel", "mean-over-batch", "dx-overwrite"])
+    accept = ["flipped-kernel", "mean-over-batch"]
+    failure = check({"conv_backward": wrong}, accept=accept).results["conv_backward"].failure
+    assert failure is not None
+    assert failure.diagnosis == ("dx-overwrite",)
+    assert f"accept={accept}" in failure.reproduce
+    with pytest.raises(ValueError, match="accept must be one of flipped-kernel"):
+        check("reference", accept=["dx-overwrite"])
+
+
+@pytest.mark.spec("ORC-D10")
+def test_the_command_accepts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def dense_backward(dz, x, w):\n    return dz @ w.T, x.T @ dz / len(x), dz.mean(axis=0)\n")
+    assert main(["check", str(file)]) == 1
+    assert "--accept mean-over-batch" in " ".join(capsys.readouterr().out.split())
+    assert main(["check", str(file), "--accept", "mean-over-batch"]) == 0

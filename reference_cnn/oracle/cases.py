@@ -12,6 +12,7 @@ import numpy as np
 from reference_cnn._validate import Array
 from reference_cnn.oracle import bounds, judge, notation, report
 from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.mistakes import CONVENTIONS
 from reference_cnn.oracle.shapes import Call, activation_calls, conv_calls, dense_calls, numpy_draw, windows_of
 from reference_cnn.oracle.targets import UsageError
 from reference_cnn.oracle.targets.ask import ask
@@ -27,7 +28,8 @@ class Case:
     """One question: a function, the shapes and options of a call, and how its numbers are drawn.
 
     The numbers follow from the fields alone, so that a case that is printed can be asked again. `accumulate` is the
-    dtype in which a correct answer may form its sums; None stands for the default, float32 for 16-bit floats.
+    dtype in which a correct answer may form its sums; None stands for the default, float32 for 16-bit floats. `accept`
+    has conventions of the catalogue by which the answer is judged.
     """
 
     function: str
@@ -36,6 +38,7 @@ class Case:
     dtype: str = "float64"
     seed: int = 0
     accumulate: str | None = None
+    accept: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.function} {self.text} {self.dtype} {self.tier}"
@@ -118,6 +121,7 @@ def cases(
     seed: int = 0,
     tiers: tuple[Tier, ...] = ("exact", "rounding"),
     accumulate: str | None = None,
+    accept: tuple[str, ...] = (),
 ) -> list[Case]:
     """The cases that `check` asks of one function, for any test runner: `case.check(my_function)`.
 
@@ -135,6 +139,8 @@ def cases(
         Exact: small integers, compared with `==`. Rounding: real numbers, compared within a bound per element.
     accumulate : str, optional
         The dtype in which sums may be formed; without it float32 for 16-bit floats, else the dtype itself.
+    accept : tuple of str
+        Conventions, by their ids in the catalogue, by which answers are judged.
 
     Returns
     -------
@@ -159,6 +165,7 @@ def cases(
         ("dtype", dtype, DTYPES),
         ("accumulate", accumulate or dtype, DTYPES),
         *(("tier", tier, get_args(Tier)) for tier in tiers),
+        *(("accept", name, CONVENTIONS) for name in accept),
     ):
         if value not in known:
             raise UsageError(f"cases: {name} must be one of {', '.join(known)}, is {value!r}")
@@ -175,4 +182,6 @@ def cases(
     if "b" not in LAYERS[function].arguments:
         calls = [call.without_bias() for call in calls]
     # Without their biases some calls are the same.
-    return [Case(function, call, tier, dtype, seed, accumulate) for call in dict.fromkeys(calls) for tier in tiers]
+    return [
+        Case(function, call, tier, dtype, seed, accumulate, accept) for call in dict.fromkeys(calls) for tier in tiers
+    ]

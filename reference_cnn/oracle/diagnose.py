@@ -1,27 +1,19 @@
 """Which known mistake explains the answers: one that reproduces every one of them, or none."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from itertools import permutations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from reference_cnn._validate import Array
-from reference_cnn.oracle import bounds
 from reference_cnn.oracle.cases import Case
+from reference_cnn.oracle.evidence import Explanation, Observation, Outputs
 from reference_cnn.oracle.judge import judge
-from reference_cnn.oracle.layers import LAYERS
-from reference_cnn.oracle.mistakes import MISTAKES, Implementation, Mistake, of_function
-from reference_cnn.oracle.mistakes.entry import Wrap
-from reference_cnn.oracle.targets.ask import Answer, outputs
+from reference_cnn.oracle.mistakes import of_function
+from reference_cnn.oracle.targets.ask import Answer
 
 Answers = Sequence[tuple[Case, Answer]]
-Outputs = dict[str, Array | None]
-
-# How many units of roundoff two ways to compute the same wrong number may lie apart.
-UNITS = 8
 # Cases of fewer elements agree too easily.
 TINY = 40
 # Larger cases cost too much to answer in so many wrong ways.
@@ -32,127 +24,6 @@ FEW = 30
 QUESTIONS = 4
 # A dtype in which sums may have been formed that should have been formed in a wider one.
 NARROWER = {"float64": "float32", "float32": "float16", "float16": "float16", "bfloat16": "bfloat16"}
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """One mistake, or two, made in a certain way, the last upon the first; `native` in the case's own arithmetic."""
-
-    steps: tuple[tuple[Mistake, Wrap], ...]
-    native: bool = False
-
-    @property
-    def name(self) -> str:
-        """The ids in the order of the catalogue, joined by +."""
-        order = list(MISTAKES)
-        return "+".join(sorted((m.id for m, _ in self.steps), key=order.index))
-
-    @classmethod
-    def of(cls, *steps: tuple[Mistake, Wrap]) -> "Explanation":
-        """In float64, unless it is the dtype's own arithmetic that goes wrong."""
-        return cls(steps, any(m.native for m, _ in steps))
-
-    @property
-    def strict(self) -> bool:
-        """Whether small numbers have to agree as closely as large ones."""
-        return any(m.native for m, _ in self.steps)
-
-    @property
-    def stateful(self) -> bool:
-        """Whether an answer depends on the calls before."""
-        return any(m.stateful for m, _ in self.steps)
-
-    def implementation(self, function: str) -> Implementation:
-        """The reference with the mistakes in it."""
-        built: Implementation = LAYERS[function].reference
-        for _, wrap in self.steps:
-            built = wrap(built)
-        return built
-
-
-@dataclass(frozen=True)
-class Observation:
-    """One question and its answer."""
-
-    case: Case
-    answer: Answer
-    wrong: bool
-    cache: dict[int, Outputs | None] = field(default_factory=dict)
-
-    @cached_property
-    def wide(self) -> list[Array]:
-        """The arguments in float64, in which integers stay exact whatever a mistake does to them."""
-        return [a if a.dtype.kind in "iu" else a.astype(np.float64) for a in self.case.arguments.values()]
-
-    @property
-    def right(self) -> Outputs:
-        """The reference's answer."""
-        return {name: e.value for name, e in self.case.expected.items()}
-
-    def predict(self, implementation: Implementation, *, native: bool) -> Outputs | None:
-        """What the implementation answers; None where it raises."""
-        arguments = list(self.case.arguments.values()) if native else self.wide
-        try:
-            with np.errstate(all="ignore"):
-                answer = implementation(*(a.copy() for a in arguments), **self.case.keywords)
-            return outputs(answer, LAYERS[self.case.function].outputs)
-        except (ValueError, TypeError, IndexError):
-            return None
-
-    def agrees(self, predicted: Outputs | None, explanation: Explanation) -> bool:
-        """Whether the answer is the one predicted; how a wrong shape or an exception comes about may differ."""
-        if self.loud(predicted):
-            return self.loud(self.outputs)
-        if predicted is None or self.outputs is None:
-            return False
-        return all(
-            got is None or self.same(got, predicted[name], explanation, self.slack(name))
-            for name, got in self.outputs.items()
-        )
-
-    @property
-    def outputs(self) -> Outputs | None:
-        """What was answered; None for an exception."""
-        return self.answer.outputs if self.answer.outcome == "answered" else None
-
-    def loud(self, answered: Outputs | None) -> bool:
-        """Whether an answer is an exception or has a wrong shape."""
-        return answered is None or any(
-            a is not None and a.shape != self.case.expected[name].value.shape for name, a in answered.items()
-        )
-
-    def tells(self, predicted: Outputs | None, explanation: Explanation) -> bool:
-        """Whether an answer that agrees is evidence: it is wrong, and by its numbers."""
-        if not self.wrong or predicted is None or self.outputs is None:
-            return False
-        return any(
-            got is not None
-            and self.same(got, predicted[name], explanation, self.slack(name))
-            and not self.same(self.right[name], predicted[name], explanation)
-            for name, got in self.outputs.items()
-        )
-
-    def slack(self, name: str) -> float:
-        """How far rounding may take a right answer."""
-        return float(self.case.expected[name].bound.max(initial=0))
-
-    def same(self, got: Any, predicted: Any, explanation: Explanation | None = None, slack: float = 0) -> bool:
-        """Whole numbers must be equal, after rounding to the dtype; others within a few units in the last place."""
-        got, dtype = np.asarray(got).astype(np.float64), self.case.dtype
-        with np.errstate(all="ignore"):
-            rounded = np.asarray(predicted).astype(dtype).astype(np.float64)
-            if got.shape != rounded.shape:
-                return False
-            unit, tiny = bounds.unit(dtype), 4 * bounds.Precision.of(dtype).output_tiny
-            strict, stateful = (explanation.strict, explanation.stateful) if explanation else (False, False)
-            size = np.abs(rounded) if strict else np.abs(rounded[np.isfinite(rounded)]).max(initial=0)
-            # What adds up over many calls, so does its rounding.
-            units = UNITS**2 if stateful and unit < 1e-6 else UNITS
-            whole = (got % 1 == 0) & (rounded % 1 == 0) & (np.abs(rounded) * unit <= 1)
-            near = np.abs(got - rounded) <= units * unit * size + tiny + (0 if strict else slack)
-            if self.case.tier == "exact" and not stateful:
-                near &= ~whole
-            return bool(((got == rounded) | near | (np.isnan(got) & np.isnan(rounded))).all())
 
 
 def diagnose(
@@ -195,8 +66,9 @@ def diagnose(
 
 
 def _singles(seen: Sequence[Observation]) -> list[Explanation]:
-    known = of_function(seen[0].case.function)
-    return [Explanation.of((m, wrap)) for m in known for wrap in m.wraps[seen[0].case.function]]
+    case = seen[0].case
+    known = [m for m in of_function(case.function) if m.id not in case.accept]
+    return [Explanation.of((m, wrap)) for m in known for wrap in m.wraps[case.function]]
 
 
 def _explaining(
@@ -219,7 +91,7 @@ def _bluntness(o: Observation) -> tuple[bool, bool, int, bool, int]:
 
 def _evidence(explanation: Explanation, order: Sequence[Observation]) -> int:
     """How many wrong answers it reproduces by their numbers; -1 if it fails to reproduce a single answer."""
-    function = explanation.implementation(order[0].case.function)
+    function = explanation.implementation(order[0].case)
     native, count = explanation.native, 0
     for observation in order:
         predicted = observation.predict(function, native=native)
@@ -262,7 +134,7 @@ def _pairs(singles: Sequence[Explanation], telling: Sequence[Observation]) -> It
 
 
 def _probe(explanation: Explanation, o: Observation) -> Probe:
-    predicted = o.predict(explanation.implementation(o.case.function), native=explanation.native)
+    predicted = o.predict(explanation.implementation(o.case), native=explanation.native)
     if o.loud(predicted) or predicted is None or o.outputs is None:
         return Probe(set(), set(), True)
     agreed = {name for name, got in o.outputs.items() if got is None or o.same(got, predicted[name], explanation)}
@@ -289,7 +161,7 @@ def _changed(o: Observation, answered: Outputs | None) -> set[str]:
 
 def _concerns(explanation: Explanation, order: Sequence[Observation], affected: set[str]) -> bool:
     """Whether a mistake changes anything, and where first it does, only what is wrong somewhere."""
-    function = explanation.implementation(order[0].case.function)
+    function = explanation.implementation(order[0].case)
     for o in order:
         changed = _changed(o, o.predict(function, native=explanation.native))
         if changed:
@@ -306,7 +178,7 @@ def _told_apart(
         if len({e.name for e in found}) < 2 or asked == QUESTIONS or any(e.stateful for e in found):
             break
         unknown = Observation(case, Answer("answered", {}), True)
-        predicted = [unknown.predict(e.implementation(case.function), native=e.native) for e in found]
+        predicted = [unknown.predict(e.implementation(case), native=e.native) for e in found]
         if all(_alike(unknown, predicted[0], p) for p in predicted[1:]):
             continue
         asked += 1
@@ -327,7 +199,7 @@ def _narrow(seen: Sequence[Observation]) -> tuple[str, ...]:
     """Whether every answer is right for sums formed in a narrower dtype."""
     case = seen[0].case
     narrow = NARROWER[case.dtype]
-    if "narrow-accumulation" not in MISTAKES or case.accumulate is not None or case.tier not in ("exact", "rounding"):
+    if case.accumulate is not None:
         return ()
     if any(o.wrong and o.case.tier == "exact" for o in seen) or not case.function.startswith(("conv", "dense")):
         return ()

@@ -28,6 +28,7 @@ def check(
     rank: int = 2,
     accumulate: str | None = None,
     case: str | None = None,
+    accept: Sequence[str] = (),
     seed: int = 0,
     progress: Callable[[str], None] = lambda function: None,
 ) -> Report:
@@ -49,6 +50,8 @@ def check(
         The dtype in which a right answer may form its sums; without it float32 for 16-bit floats, else dtype itself.
     case : str, optional
         Ask this one question, `"x=3x2x6x5 w=2x2x2x2 stride=3,4"`, instead of the standard ones.
+    accept : sequence of str
+        Conventions, by their ids in the catalogue of mistakes, by which answers are judged, as "flipped-kernel".
     seed : int
         Draws other shapes, options and numbers; at least 0.
     progress : callable
@@ -76,7 +79,9 @@ def check(
     """
     found = load(target)
     wanted = functions or LAYERS
-    standard = {f: cases(f, dtype=dtype, rank=rank, seed=seed, accumulate=accumulate) for f in wanted}
+    standard = {
+        f: cases(f, dtype=dtype, rank=rank, seed=seed, accumulate=accumulate, accept=tuple(accept)) for f in wanted
+    }
     questions = standard if case is None else _one_question(standard, case)
     if not any(f in found.functions for f in questions):
         raise TargetError(f"{found.name} offers none of {', '.join(questions)}, so there is nothing to judge")
@@ -198,11 +203,16 @@ def _combinations(answers: list[tuple[Case, Answer]], refused: set[str]) -> list
 
 
 def _reproduce(target: Target, case: Case) -> str:
-    options = {"dtype": (case.dtype, "float64"), "accumulate": (case.accumulate, None), "seed": (case.seed, 0)}
+    options: dict[str, tuple[Any, Any]] = {
+        "dtype": (case.dtype, "float64"),
+        "accumulate": (case.accumulate, None),
+        "seed": (case.seed, 0),
+    }
     changed = {name: value for name, (value, default) in options.items() if value != default}
     if target.command is None:
+        changed |= {"accept": list(case.accept)} if case.accept else {}
         words = [f"functions=[{case.function!r}]", f"case={case.text!r}"] + [f"{k}={v!r}" for k, v in changed.items()]
         return f"check(target, {', '.join(words)})"
-    flags = "".join(f" --{k} {v}" for k, v in changed.items())
+    flags = "".join(f" --{k} {v}" for k, v in changed.items()) + "".join(f" --accept {name}" for name in case.accept)
     where = shlex.quote(target.command)
     return f'reference-cnn check {where} --only {case.function} --case "{case.text}"{flags}'

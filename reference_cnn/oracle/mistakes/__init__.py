@@ -5,17 +5,21 @@ from collections.abc import Sequence
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.mistakes.activation import ACTIVATION
 from reference_cnn.oracle.mistakes.conv_backward import BACKWARD
+from reference_cnn.oracle.mistakes.conv_dx import INPUT_GRADIENT
 from reference_cnn.oracle.mistakes.conv_forward import FORWARD
+from reference_cnn.oracle.mistakes.conv_windows import WINDOWS
 from reference_cnn.oracle.mistakes.dense import DENSE
 from reference_cnn.oracle.mistakes.entry import Implementation, Mistake
 from reference_cnn.oracle.mistakes.general import GENERAL
 from reference_cnn.oracle.mistakes.loss import LOSS
 from reference_cnn.oracle.mistakes.pooling import POOLING
 
-__all__ = ["MISTAKES", "Implementation", "Mistake", "accepted", "of_function"]
+__all__ = ["CONVENTIONS", "MISTAKES", "Implementation", "Mistake", "accepted", "of_function"]
 
 # In order of likelihood, which decides between two that no case tells apart.
-MISTAKES = {m.id: m for m in (*FORWARD, *BACKWARD, *DENSE, *ACTIVATION, *POOLING, *LOSS, *GENERAL)}
+CONVOLUTION = (*FORWARD, *WINDOWS, *BACKWARD, *INPUT_GRADIENT)
+MISTAKES = {m.id: m for m in (*CONVOLUTION, *DENSE, *ACTIVATION, *POOLING, *LOSS, *GENERAL)}
+CONVENTIONS = tuple(m.id for m in MISTAKES.values() if m.kind == "convention")
 
 
 def of_function(function: str) -> list[Mistake]:

@@ -83,7 +83,10 @@ class Backward(NamedTuple):
         return self.below(call.dz, call.x, call.w, **call.options)
 
 
-def gradients(**changes: Callable[[Backward], Any]) -> Wrap:
+Change = Callable[[Backward], Any]
+
+
+def gradients(**changes: Change) -> Wrap:
     """Change some gradients: changes by name, each told the call and returning one array."""
 
     def wrap(below: Implementation) -> Implementation:
