@@ -55,7 +55,7 @@ def drawn_pairs(function: str, seed: int, count: int) -> Iterator[tuple[Way, Way
 
 
 def measure(dtype: str, seeds: int, pairs: int) -> None:
-    """Print what became of the single mistakes and of the pairs, and the longest time that a diagnosis took."""
+    """Print what became of the single mistakes and of the pairs, and the longest processor time of a diagnosis."""
     single, double, longest = Counter[str](), Counter[str](), 0.0
     for seed in range(seeds):
         for function in LAYERS:
@@ -63,9 +63,9 @@ def measure(dtype: str, seeds: int, pairs: int) -> None:
             tries = [(way,) for way in ways(function)] + list(drawn_pairs(function, seed, pairs))
             for steps in tries:
                 given = answers(made(function, *steps), asked)
-                start = time.perf_counter()
+                start = time.process_time()
                 named = diagnose(given)
-                longest = max(longest, time.perf_counter() - start)
+                longest = max(longest, time.process_time() - start)
                 outcome = verdict(named, steps, given, others)
                 (single if len(steps) == 1 else double)[outcome] += 1
                 if outcome not in ("first", "not seen", "no pair"):

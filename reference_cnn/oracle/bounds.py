@@ -78,10 +78,14 @@ def expected(case: "Case") -> dict[str, Expected]:
             for name, v in values.items()
         }
     sizes = magnitudes(case, arguments)
-    # A convention, a mean say, may round once before and once after the sum.
-    counts = {name: count + 2 * bool(case.accept) for name, count in _terms(case).items()}
+    counts = _terms(case)
+    # A convention, a mean say, may round once before the sum, and the result twice.
+    also = bool(case.accept)
     return {
-        name: Expected(v, _sum_bound(v, sizes[name], counts[name], arguments.get("b"), precision, unit(wide)))
+        name: Expected(
+            v,
+            (1 + also) * _sum_bound(v, sizes[name], counts[name] + also, arguments.get("b"), precision, unit(wide)),
+        )
         for name, v in values.items()
     }
 
@@ -108,9 +112,9 @@ def _terms(case: "Case") -> dict[str, int]:
     a = {name: array.shape for name, array in case.arguments.items()}
     bias = int("b" in a)
     if case.function == "dense_forward":
-        return {"z": a["w"][0] + bias}
+        return {"z": a["x"][1] + bias}
     if case.function == "dense_backward":
-        return {"dx": a["w"][1], "dw": a["x"][0], "db": a["x"][0]}
+        return {"dx": a["dz"][1], "dw": a["x"][0], "db": a["x"][0]}
     taps = math.prod(a["w"][2:])
     if case.function == "conv_forward":
         return {"z": a["w"][1] * taps + bias}

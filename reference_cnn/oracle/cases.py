@@ -71,6 +71,8 @@ class Case:
             conv = self.function.startswith("conv")
             features = (shapes["w"][0], *windows_of(self.call).out) if conv else (shapes["w"][1],)
             shapes["dz"] = (shapes["x"][0], *features)
+        if "transposed-weights" in self.accept:
+            shapes["w"] = shapes["w"][::-1]
         names = [name for name in LAYERS[self.function].arguments if name in shapes]
         draw = self._integers if self.tier == "exact" else self._reals
         return dict(zip(names, draw([shapes[name] for name in names])))

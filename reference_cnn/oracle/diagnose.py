@@ -135,7 +135,8 @@ def _pairs(singles: Sequence[Explanation], telling: Sequence[Observation]) -> It
 
 def _probe(explanation: Explanation, o: Observation) -> Probe:
     predicted = o.predict(explanation.implementation(o.case), native=explanation.native)
-    if o.loud(predicted) or predicted is None or o.outputs is None:
+    # What depends on the calls before says nothing about one call.
+    if explanation.stateful or o.loud(predicted) or predicted is None or o.outputs is None:
         return Probe(set(), set(), True)
     agreed = {name for name, got in o.outputs.items() if got is None or o.same(got, predicted[name], explanation)}
     return Probe(_changed(o, predicted), agreed, False)
