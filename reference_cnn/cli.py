@@ -9,11 +9,13 @@ from rich.console import Console
 
 import reference_cnn
 from reference_cnn.datasets import NAMES, DataError
-from reference_cnn.explain import UnknownClauseError, explain
+from reference_cnn.explain import UnknownClauseError, clauses, explain
 from reference_cnn.oracle import check
 from reference_cnn.oracle.call import PROFILES
 from reference_cnn.oracle.cases import DTYPES
+from reference_cnn.oracle.examples import explain_mistakes, known, near
 from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.mistakes import CONVENTIONS
 from reference_cnn.oracle.targets import BUILT_IN, UsageError
 from reference_cnn.oracle.targets.layout import LAYOUTS
 from reference_cnn.oracle.targets.process import TIMEOUT
@@ -38,8 +40,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    print(explain(options.id))
+    print(explain_mistakes(options.id) if known(options.id) else _clause(options.id))
     return RIGHT
+
+
+def _clause(name: str) -> str:
+    """A clause; for an unknown id, what is written much like it."""
+    try:
+        return explain(name)
+    except UnknownClauseError as error:
+        alike = near(name, list(clauses()))
+        if alike and name.upper().partition("-")[0] not in {c.partition("-")[0] for c in clauses()}:
+            raise UnknownClauseError(f"explain: there is no {name!r}; did you mean {' or '.join(alike)}?") from error
+        raise
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -54,6 +67,7 @@ def _check(options: argparse.Namespace) -> int:
             accumulate=options.accumulate,
             case=options.case,
             profile=options.profile,
+            accept=options.accept,
             seed=options.seed,
             timeout=options.timeout,
             memory=None if options.memory is None else options.memory * 2**20,
@@ -123,6 +137,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     judge.add_argument("--profile", default="standard", choices=list(PROFILES), help="how many cases are drawn")
     judge.add_argument("--case", metavar="TEXT", help='ask one question: "x=3x2x6x5 w=2x2x2x2 stride=3,4 padding=same"')
+    judge.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="CONVENTION",
+        choices=CONVENTIONS,
+        help=f"judge relative to a convention: {', '.join(CONVENTIONS)}; may be repeated",
+    )
     judge.add_argument("--seed", type=int, default=0, metavar="N", help="draw other shapes and numbers (default 0)")
     judge.add_argument(
         "--timeout", type=_rate, default=TIMEOUT, metavar="S", help=f"seconds for one call (default {TIMEOUT:g})"
@@ -137,8 +159,8 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--json", metavar="FILE", help="write the report as JSON")
     judge.add_argument("--junit", metavar="FILE", help="write the report as JUnit's XML")
     judge.add_argument("--exit-zero", action="store_true", help="exit 0 even when something is wrong")
-    clause = commands.add_parser("explain", help="print a clause of the specification")
-    clause.add_argument("id", metavar="ID", help="for example CONV-F1, as error messages have it")
+    clause = commands.add_parser("explain", help="explain a clause of the specification, or a mistake")
+    clause.add_argument("id", metavar="ID", help="for example CONV-F1 or flipped-kernel, as messages have it")
     skeleton = commands.add_parser("init", help="write a skeleton of an implementation, ready to be checked")
     skeleton.add_argument("file", metavar="FILE", help=f"a new file that ends with {', '.join(SKELETONS)}")
     training = commands.add_parser(

@@ -17,22 +17,29 @@ ROWS = [
     ["loss"],
     [""],  # the package itself: the public names
     ["datasets", "article", "digits"],
-    ["oracle.layers"],
+    ["oracle.layers", "oracle.questions"],
+    ["oracle.mistakes.entry"],
+    [
+        *("oracle.mistakes.geometry", "oracle.mistakes.conv_forward"),
+        *(f"oracle.mistakes.{m}" for m in ("general", "dense", "activation", "loss", "pooling")),
+    ],
+    [*(f"oracle.mistakes.{m}" for m in ("conv_windows", "conv_backward", "conv_dx"))],
+    ["oracle.mistakes"],
     ["oracle.wire", "oracle.call", "oracle.targets", "oracle.targets.ask"],
     ["oracle.windowed", "oracle.bounds", "oracle.notation", "oracle.targets.respond", "oracle.targets.channel"],
     ["oracle.shapes", "oracle.targets.process"],
     [
         "oracle.numbers",
         "oracle.special",
-        *(
-            f"oracle.targets.{t}"
-            for t in ("loops", "article", "scipy", "torch", "jax", "operators", "remote", "serve", "layout")
-        ),
+        *(f"oracle.targets.{t}" for t in ("loops", "article", "scipy", "torch", "jax", "operators")),
+        *(f"oracle.targets.{t}" for t in ("remote", "serve", "layout")),
     ],
     ["oracle.judge"],
     ["oracle.report", "oracle.purity", *(f"oracle.targets.{t}" for t in ("keras", "onnx", "onnxruntime"))],
-    ["oracle.cases"],
-    ["oracle.shrink"],
+    ["oracle.cases", "oracle.examples"],
+    ["oracle.shrink", "oracle.evidence"],
+    ["oracle.diagnose"],
+    ["oracle.examine"],
     ["oracle.run"],
     ["oracle"],
     ["training"],

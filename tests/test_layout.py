@@ -45,7 +45,7 @@ RIGHT: dict[str, Callable[..., Any]] = {
 }
 
 
-@pytest.mark.spec("ORC-D8")
+@pytest.mark.spec("ORC-D11")
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_right_targets_pass_in_their_layout_only(rank: int) -> None:
     report = check(RIGHT, layout="channels_last", rank=rank)
@@ -55,7 +55,7 @@ def test_right_targets_pass_in_their_layout_only(rank: int) -> None:
     assert not check({"conv_forward": reference.conv_forward}, layout="channels_last", rank=rank).passed
 
 
-@pytest.mark.spec("ORC-D8", "ORC-N2")
+@pytest.mark.spec("ORC-D11", "ORC-N2")
 def test_mistakes_and_side_effects_are_found_there_too(tmp_path: Path) -> None:
     def flipped(x: Array, w: Array, b: Any = None, **options: Any) -> Array:
         return conv_forward(x, w[::-1, ::-1], b, **options)
@@ -80,7 +80,7 @@ def test_mistakes_and_side_effects_are_found_there_too(tmp_path: Path) -> None:
     assert check(str(file), layout="channels_last").passed
 
 
-@pytest.mark.spec("ORC-D8")
+@pytest.mark.spec("ORC-D11")
 def test_an_unknown_layout_is_refused() -> None:
     with pytest.raises(ValueError, match="layout must be one of channels_first, channels_last, is 'NHWC'"):
         check(RIGHT, layout="NHWC")

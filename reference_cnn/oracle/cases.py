@@ -12,6 +12,7 @@ from reference_cnn._validate import Array
 from reference_cnn.oracle import bounds, judge, notation, numbers, report, special
 from reference_cnn.oracle.call import PROFILES, TIES, Call, numpy_draw, windows_of
 from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.mistakes import CONVENTIONS
 from reference_cnn.oracle.shapes import calls
 from reference_cnn.oracle.targets import UsageError
 from reference_cnn.oracle.targets.ask import ask
@@ -27,7 +28,8 @@ class Case:
     """One question: a function, the shapes and options of a call, and how its numbers are drawn.
 
     The numbers follow from the fields alone, so that a case that is printed can be asked again. `accumulate` is the
-    dtype in which a correct answer may form its sums; None stands for the default, float32 for 16-bit floats.
+    dtype in which a correct answer may form its sums; None stands for the default, float32 for 16-bit floats. `accept`
+    has conventions of the catalogue by which the answer is judged.
     """
 
     function: str
@@ -36,6 +38,7 @@ class Case:
     dtype: str = "float64"
     seed: int = 0
     accumulate: str | None = None
+    accept: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.function} {self.text} {self.dtype} {self.tier}"
@@ -88,6 +91,8 @@ class Case:
     def plain(self) -> dict[str, Array]:
         """The arrays of the call by name, without a special value."""
         stated, layer = dict(self.call.shapes), LAYERS[self.function]
+        if "transposed-weights" in self.accept:
+            stated["w"] = stated["w"][::-1]
         shapes = {n: stated[n] if n in stated else self._derived(n) for n in layer.arguments if n in stated or n != "b"}
         arrays = numbers.draw(self, shapes, self._generator)
         if arrays is None:
@@ -144,6 +149,7 @@ def cases(
     seed: int = 0,
     tiers: tuple[Tier, ...] = ("exact", "rounding", "special"),
     accumulate: str | None = None,
+    accept: tuple[str, ...] = (),
 ) -> list[Case]:
     """The cases that `check` asks of one function, for any test runner: `case.check(my_function)`.
 
@@ -164,6 +170,8 @@ def cases(
         Special: a NaN or an infinity in an argument, which has to reach what it is a factor of.
     accumulate : str, optional
         The dtype in which sums may be formed; without it float32 for 16-bit floats, else the dtype itself.
+    accept : tuple of str
+        Conventions, by their ids in the catalogue, by which answers are judged.
 
     Returns
     -------
@@ -189,6 +197,7 @@ def cases(
         ("accumulate", accumulate or dtype, DTYPES),
         ("profile", profile, tuple(PROFILES)),
         *(("tier", tier, get_args(Tier)) for tier in tiers),
+        *(("accept", name, CONVENTIONS) for name in accept),
     ):
         if value not in known:
             raise UsageError(f"cases: {name} must be one of {', '.join(known)}, is {value!r}")
@@ -197,9 +206,12 @@ def cases(
             raise UsageError(f"cases: {name} must be at least {least}, is {number}")
     asked = calls(function, numpy_draw(seed, rank), rank, dtype, PROFILES[profile])
     questions = [
-        Case(function, call, tier, dtype, seed, accumulate) for call in asked for tier in tiers if tier != "special"
+        Case(function, call, tier, dtype, seed, accumulate, accept)
+        for call in asked
+        for tier in tiers
+        if tier != "special"
     ]
     if "special" in tiers:
         chosen = special.special_calls(function, asked)
-        questions += [Case(function, call, "special", dtype, seed, accumulate) for call in chosen]
+        questions += [Case(function, call, "special", dtype, seed, accumulate, accept) for call in chosen]
     return [case for case in questions if case.tier != "exact" or numbers.exact(case)]

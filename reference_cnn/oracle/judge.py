@@ -28,7 +28,8 @@ class Failure:
 
     `message` is one line. Where values are wrong, `output` names them, `index` is the worst entry and `got`, `expected`
     and `bound` its values; `pattern` says what the wrong entries, `wrong`, have in common. `answer` and `right` are the
-    whole outputs, for a wrong shape too.
+    whole outputs, for a wrong shape too. `diagnosis` has the ids of the known mistakes that explain every answer of the
+    function, best first, two together joined by "+".
     """
 
     case: "Case"
@@ -45,6 +46,7 @@ class Failure:
     right: Array | None = None
     wrong: Array | None = None
     reproduce: str = ""
+    diagnosis: tuple[str, ...] = ()
 
 
 class Judgement(NamedTuple):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
@@ -16,10 +17,13 @@ from rich.text import Text
 
 from reference_cnn._validate import Array
 from reference_cnn.oracle.judge import Failure
+from reference_cnn.oracle.mistakes import MISTAKES
 
 Verdict = Literal["pass", "fail", "missing", "error"]
 
 WIDTH = 80
+# A failure takes no more lines than a terminal has.
+LINES = 25
 # Arrays are printed in full up to this many elements; of larger ones the wrong entries.
 FULL = 150
 LISTED = 8
@@ -195,6 +199,7 @@ def _plain_result(result: Result) -> dict[str, Any]:
             "expected": _plain_number(failure.expected),
             "bound": _plain_number(failure.bound),
             "pattern": failure.pattern,
+            "diagnosis": list(failure.diagnosis),
             "reproduce": failure.reproduce,
         },
     }
@@ -209,15 +214,41 @@ def _plain_number(value: float | None) -> float | str | None:
 
 
 def failure_text(failure: Failure) -> str:
-    """A failure in full: what is wrong, the case, its arrays with the wrong entries marked, how to see it again."""
+    """A failure in full: which known mistake it is, the case with its wrong entries marked, how to see it again."""
     case = failure.case
-    lines = [f"  {failure.message} [{failure.clause}]", f"  {case.text}  ({case.dtype}, {case.tier}, seed {case.seed})"]
-    arrays = _arrays(failure)
-    lines += ["", *(f"  {line}" for line in arrays)] if arrays else []
-    lines += [f"  {line}" for line in _worst(failure)]
-    if failure.reproduce:
-        lines.append(f"  again: {failure.reproduce}")
-    return "\n".join(lines)
+    above = [*_diagnosed(failure), f"  {failure.message} [{failure.clause}]"]
+    above += [f"  {case.text}  ({case.dtype}, {case.tier}, seed {case.seed})"]
+    below = [f"  {line}" for line in _worst(failure)]
+    below += [f"  again: {failure.reproduce}"] * bool(failure.reproduce)
+    below += [f"  more: reference-cnn explain {name}" for name in failure.diagnosis[:1]]
+    arrays = [f"  {line}".rstrip() for line in _arrays(failure, LINES - len(above) - len(below) - 2)]
+    return "\n".join([*above, *([""] if arrays else []), *arrays, *below])
+
+
+def _diagnosed(failure: Failure) -> list[str]:
+    """What is wrong, in the second person, and what helps; other explanations by name."""
+    if not failure.diagnosis:
+        return []
+    first, *others = failure.diagnosis
+    found = [MISTAKES[name] for name in first.split("+")]
+    paragraphs = [f"{m.id}{_in_brackets(m.errata)}: {m.diagnosis}" for m in found]
+    paragraphs += [f"help: {m.remedy}" for m in found]
+    if all(m.kind == "convention" for m in found):
+        accept = " ".join(f"--accept {m.id}" for m in found)
+        paragraphs.append(f"This is another convention; {accept} judges the rest relative to it.")
+    if others:
+        more = f" and {len(others) - LISTED} more" * (len(others) > LISTED)
+        paragraphs.append(f"No question told it from: {', '.join(others[:LISTED])}{more}.")
+    return [f"  {line}" for p in paragraphs for line in wrapped(p, WIDTH - 4)]
+
+
+def wrapped(paragraph: str, width: int = WIDTH) -> list[str]:
+    """A paragraph in lines; command words stay whole."""
+    return textwrap.wrap(paragraph, width, break_on_hyphens=False)
+
+
+def _in_brackets(ids: tuple[str, ...]) -> str:
+    return f" [{', '.join(ids)}]" if ids else ""
 
 
 def _worst(failure: Failure) -> list[str]:
@@ -234,31 +265,33 @@ def _worst(failure: Failure) -> list[str]:
     ]
 
 
-def _arrays(failure: Failure) -> list[str]:
-    """Arguments, then got and expected, side by side as far as they fit."""
+def _arrays(failure: Failure, room: int) -> list[str]:
+    """Arguments, then got and expected, side by side, if they fit into so many lines; else the wrong entries."""
     named = list(failure.case.arguments.items())
     answered = [] if failure.answer is None else [failure.answer]
     if sum(a.size for a in [*failure.case.arguments.values(), *answered]) > FULL:
-        return _listed(failure)
-    blocks = [block for name, a in named for block in _blocks(name, a.astype(float))]
+        return _listed(failure, room)
+    blocks = [block for name, a in named for block in blocks_of(name, a.astype(float))]
     if failure.answer is not None and failure.right is not None:
-        blocks += _blocks(f"your {failure.output}", failure.answer, failure.wrong)
-        blocks += _blocks(f"right {failure.output}", failure.right)
-    return _side_by_side(blocks)
+        blocks += blocks_of(f"your {failure.output}", failure.answer, failure.wrong)
+        blocks += blocks_of(f"right {failure.output}", failure.right)
+    lines = side_by_side(blocks)
+    fits = len(lines) <= room and max(map(len, lines)) <= WIDTH - 2
+    return lines if fits else _listed(failure, room)
 
 
-def _listed(failure: Failure) -> list[str]:
+def _listed(failure: Failure, room: int) -> list[str]:
     if failure.answer is None or failure.right is None or failure.wrong is None:
         return []
-    places = np.argwhere(failure.wrong)
+    places, most = np.argwhere(failure.wrong), max(min(LISTED, room - 2), 1)
     lines = [
         f"{failure.output}{p.tolist()} is {failure.answer[tuple(p)]:.9g}, expected {failure.right[tuple(p)]:.9g}"
-        for p in places[:LISTED]
+        for p in places[:most]
     ]
-    return lines + [f"… and {len(places) - LISTED} more"] * (len(places) > LISTED)
+    return lines + [f"… and {len(places) - most} more"] * (len(places) > most) + [""]
 
 
-def _blocks(name: str, array: Array, wrong: Array | None = None) -> list[list[str]]:
+def blocks_of(name: str, array: Array, wrong: Array | None = None) -> list[list[str]]:
     """One block of text for each matrix over the last two axes; wrong entries carry a star."""
     if array.ndim < 2:
         array = array.reshape(1, -1)
@@ -274,7 +307,8 @@ def _blocks(name: str, array: Array, wrong: Array | None = None) -> list[list[st
     return blocks
 
 
-def _side_by_side(blocks: list[list[str]]) -> list[str]:
+def side_by_side(blocks: list[list[str]]) -> list[str]:
+    """Blocks of text next to each other as far as they fit into a line, each row followed by an empty line."""
     lines: list[str] = []
     row: list[list[str]] = []
 

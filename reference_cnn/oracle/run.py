@@ -4,28 +4,19 @@ import shlex
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from itertools import combinations
-from typing import Any, get_args
-
-import numpy as np
+from typing import Any
 
 from reference_cnn.oracle import notation, numbers
-from reference_cnn.oracle.call import PROFILES, Effort, Offered, keyword_of, numpy_draw
-from reference_cnn.oracle.cases import Case, Tier, cases
-from reference_cnn.oracle.judge import Failure, Kind, judge
+from reference_cnn.oracle.call import PROFILES
+from reference_cnn.oracle.cases import Case, cases
+from reference_cnn.oracle.examine import examine
 from reference_cnn.oracle.layers import LAYERS
-from reference_cnn.oracle.purity import impurity
-from reference_cnn.oracle.report import Report, Result, Verdict
-from reference_cnn.oracle.shapes import fits, more_calls
-from reference_cnn.oracle.shrink import smallest
-from reference_cnn.oracle.special import answerable
-from reference_cnn.oracle.targets import Target, TargetError, UsageError, keywords_missing
-from reference_cnn.oracle.targets.ask import Answer, ask
+from reference_cnn.oracle.report import Report, Result
+from reference_cnn.oracle.shapes import fits
+from reference_cnn.oracle.targets import Target, TargetError, UsageError
 from reference_cnn.oracle.targets.layout import LAYOUTS, laid_out
 from reference_cnn.oracle.targets.process import TIMEOUT
 from reference_cnn.oracle.targets.remote import reach
-
-PLAIN: tuple[Tier, ...] = ("exact", "rounding")
 
 
 def check(
@@ -38,6 +29,7 @@ def check(
     accumulate: str | None = None,
     case: str | None = None,
     profile: str = "standard",
+    accept: Sequence[str] = (),
     seed: int = 0,
     timeout: float = TIMEOUT,
     memory: int | None = None,
@@ -68,6 +60,8 @@ def check(
         Ask this one question, `"x=3x2x6x5 w=2x2x2x2 stride=3,4"`, instead of the standard ones.
     profile : str
         "quick", "standard" or "thorough": how many calls are drawn besides the fixed ones.
+    accept : sequence of str
+        Conventions, by their ids in the catalogue of mistakes, by which answers are judged, as "flipped-kernel".
     seed : int
         Draws other shapes, options and numbers; at least 0.
     timeout : float
@@ -110,6 +104,7 @@ def check(
             "profile": profile,
             "seed": seed,
             "accumulate": accumulate,
+            "accept": tuple(accept),
         }
         standard = {f: cases(f, **chosen) for f in functions or LAYERS}
         questions = standard if case is None else _one_question(standard, case)
@@ -123,7 +118,9 @@ def check(
                 results[name] = Result("missing")
                 continue
             function = laid_out(found.functions[name], name, layout)
-            examined = _examine(function, asked, effort, strict=strict)
+            # A case that is given alone tells mistakes apart badly: for the diagnosis the standard ones are asked too.
+            besides = [] if case is None else standard[name]
+            examined = examine(function, asked, effort, besides, strict=strict)
             results[name] = _reproducible(examined, found, layout)
     return Report(found.name, dtype, seed, results, found.in_process)
 
@@ -151,101 +148,6 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
     return questions
 
 
-def _examine(function: Callable[..., Any], asked: list[Case], effort: Effort | None, *, strict: bool) -> Result:
-    """Ask all, see what is offered, ask more of that, judge, shrink; without an effort, only what is asked."""
-    name = asked[0].function
-    lacking = keywords_missing(function, {k for c in asked for k in c.keywords})
-    questions = [c for c in asked if not lacking & set(c.keywords)]
-    answers = _answers(function, questions)
-    if "no b" in _refused(answers):
-        # A target that insists on a bias refuses each feature for want of one: ask again, with one.
-        with_bias = [replace(c, call=c.call.with_bias()) for c, _ in answers if "no b" in c.call.features]
-        questions += with_bias
-        answers += _answers(function, with_bias)
-    refused = _refused(answers)
-
-    def offered(feature: str) -> bool:
-        return feature not in refused and keyword_of(feature) not in lacking
-
-    if effort:
-        more = _more(asked[0], offered, effort)
-        questions += more
-        answers += _answers(function, more)
-    answered = [a for _, a in answers if a.outcome == "answered"]
-    omitted = [o for o in LAYERS[name].outputs if answered and all(a.outputs[o] is None for a in answered)]
-    required = set(LAYERS[name].outputs) - set(omitted)
-    judged = [
-        judge(c, a, required, strict=strict)
-        for c, a in answers
-        if a.outcome != "not implemented" and not refused & c.call.features
-    ]
-    not_offered = (*omitted, *sorted(lacking | refused), *_combinations(answers, refused))
-    if not judged:
-        return Result("missing", not_offered=("any call",) if answers else not_offered)
-    failures = [j.failure for j in judged if j.failure] or _impurities(function, answers)
-    notes = tuple(dict.fromkeys(j.note for j in judged if j.note))
-    if not failures:
-        return Result("pass", len(judged), max(j.worst for j in judged), not_offered, notes=notes)
-    first = min(failures, key=lambda f: (get_args(Kind).index(f.kind), get_args(Tier).index(f.case.tier), f.case.size))
-
-    def attempt(case: Case) -> Failure | None:
-        if (case.tier == "exact" and not numbers.exact(case)) or (case.call.special and not answerable(case.call)):
-            return None
-        answer = ask(function, case)
-        unjudged = answer.outcome in ("not implemented", "not asked")
-        return None if unjudged else judge(case, answer, required, strict=strict).failure
-
-    # Each attempt at a smaller case that crashes or hangs would cost a start or the time limit.
-    as_it_is = effort is None or first.kind in ("crash", "hang", "purity")
-    failure = first if as_it_is else smallest(first, attempt, offered)
-    verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
-    unasked = len(questions) - len(answers)
-    return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes)
-
-
-def _impurities(function: Callable[..., Any], answers: list[tuple[Case, Answer]]) -> list[Failure]:
-    """Look at what else the function does, in a small case, in one with every feature, and in one large one."""
-    answered = sorted((c for c, a in answers if a.outcome == "answered"), key=lambda c: c.size)
-    telling = {0, len(answered) - 1, *sorted(range(len(answered)), key=lambda k: len(answered[k].call.features))[-1:]}
-    found = (impurity(function, answered[k]) for k in sorted(telling) if answered)
-    return [failure for failure in found if failure]
-
-
-def _answers(function: Callable[..., Any], questions: list[Case]) -> list[tuple[Case, Answer]]:
-    """Ask; leave out what was not asked, since the target has died too often [PROTO-C3]."""
-    answers = [(case, ask(function, case)) for case in questions]
-    return [(case, answer) for case, answer in answers if answer.outcome != "not asked"]
-
-
-def _more(case: Case, offered: Offered, effort: Effort) -> list[Case]:
-    """Cases drawn from what the target offers, so that every pair of features that it has is asked about."""
-    calls = more_calls(case.function, numpy_draw(case.seed, case.rank, 1), case.rank, offered, effort)
-    questions = [replace(case, call=call, tier=tier) for call in calls for tier in PLAIN]
-    return [question for question in questions if question.tier != "exact" or numbers.exact(question)]
-
-
-def _refused(answers: list[tuple[Case, Answer]]) -> set[str]:
-    """Features with which every call is refused, while calls without them are answered."""
-    refused = set()
-    for feature in sorted({f for c, _ in answers for f in c.call.features}):
-        having = [a.outcome in ("refused", "not implemented") for c, a in answers if feature in c.call.features]
-        others = [a.outcome == "answered" for c, a in answers if feature not in c.call.features]
-        if all(having) and any(others):
-            refused.add(feature)
-    return refused
-
-
-def _combinations(answers: list[tuple[Case, Answer]], refused: set[str]) -> list[str]:
-    """What the calls that are "not implemented" for no single feature have in common, as the target says it."""
-    left = [c.call.features for c, a in answers if a.outcome == "not implemented" and not refused & c.call.features]
-    answered = [c.call.features for c, a in answers if a.outcome == "answered"]
-    pairs = {
-        p for features in left for p in combinations(sorted(features), 2) if not any(set(p) <= f for f in answered)
-    }
-    unexplained = [features for features in left if not any(set(p) <= features for p in pairs)]
-    return [" with ".join(p) for p in sorted(pairs)] + [f"{len(unexplained)} other calls"] * bool(unexplained)
-
-
 def _reproducible(result: Result, target: Target, layout: str) -> Result:
     """Add to a failure the line that asks again."""
     failure = result.failure
@@ -255,7 +157,7 @@ def _reproducible(result: Result, target: Target, layout: str) -> Result:
 
 
 def _reproduce(target: Target, case: Case, layout: str) -> str:
-    options = {
+    options: dict[str, tuple[Any, Any]] = {
         "layout": (layout, LAYOUTS[0]),
         "dtype": (case.dtype, "float64"),
         "accumulate": (case.accumulate, None),
@@ -263,8 +165,9 @@ def _reproduce(target: Target, case: Case, layout: str) -> str:
     }
     changed = {name: value for name, (value, default) in options.items() if value != default}
     if target.command is None:
+        changed |= {"accept": list(case.accept)} if case.accept else {}
         words = [f"functions=[{case.function!r}]", f"case={case.text!r}"] + [f"{k}={v!r}" for k, v in changed.items()]
         return f"check(target, {', '.join(words)})"
-    flags = "".join(f" --{k} {v}" for k, v in changed.items())
+    flags = "".join(f" --{k} {v}" for k, v in changed.items()) + "".join(f" --accept {name}" for name in case.accept)
     where = shlex.quote(target.command)
     return f'reference-cnn check {where} --only {case.function} --case "{case.text}"{flags}'
