@@ -65,7 +65,7 @@ def diagnose(
         [replace(e, native=True) for e in singles], telling, seen
     )
     if found and telling is exact:
-        found = _explaining(found, seen, seen) or _explaining(_with_another(found[0], singles), seen, seen) or found
+        found = _explaining(found, seen, seen) or _with_another(found[0], singles, seen) or found
     found = found or _explaining(_pairs(singles, telling), telling, seen)
     found = _told_apart(found, ask, more)
     return tuple(dict.fromkeys(e.name for e in found)) or _narrow(seen)
@@ -107,12 +107,17 @@ def _evidence(explanation: Explanation, order: Sequence[Observation]) -> int:
     return count
 
 
-def _with_another(first: Explanation, singles: Sequence[Explanation]) -> Iterator[Explanation]:
-    """The first with one more mistake, made before or after it."""
-    for other in singles:
-        if other.steps[0][0] is not first.steps[0][0] and not other.stateful:
-            yield Explanation.of(*first.steps, *other.steps)
-            yield Explanation.of(*other.steps, *first.steps)
+def _with_another(first: Explanation, singles: Sequence[Explanation], seen: Sequence[Observation]) -> list[Explanation]:
+    """The first with one more mistake, made before or after it, that changes what it answers."""
+    others = [e for e in singles if e.steps[0][0] is not first.steps[0][0]]
+    both = [Explanation.of(*a.steps, *b.steps) for e in others for a, b in ((first, e), (e, first))]
+    return [e for e in _explaining(both, seen, seen) if _differ(e, first, seen)]
+
+
+def _differ(one: Explanation, other: Explanation, seen: Sequence[Observation]) -> bool:
+    """Whether two explanations foretell different answers to anything."""
+    a, b = (e.implementation(seen[0].case) for e in (one, other))
+    return any(not _alike(o, o.predict(a, native=one.native), o.predict(b, native=other.native), one) for o in seen)
 
 
 class Probe(NamedTuple):
@@ -196,10 +201,11 @@ def _told_apart(
     return found
 
 
-def _alike(o: Observation, one: Outputs | None, other: Outputs | None) -> bool:
+def _alike(o: Observation, one: Outputs | None, other: Outputs | None, explanation: Explanation | None = None) -> bool:
+    """Whether two predictions are the same, as closely as an explanation is judged."""
     if one is None or other is None:
         return one is other
-    return all(o.same(one[name], other[name]) for name in one)
+    return all(o.same(one[name], other[name], explanation) for name in one)
 
 
 def _narrow(seen: Sequence[Observation]) -> tuple[str, ...]:
