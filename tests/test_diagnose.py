@@ -19,6 +19,8 @@ from reference_cnn.oracle.mistakes import CONVENTIONS, MISTAKES, accepted
 from reference_cnn.oracle.targets.ask import ask
 
 Function = Callable[..., Any]
+# Where a mistake gives exceptions only, which are no evidence: the gradient has the shape of another stride.
+LOUD = {("max_pool_backward", "pool-default-stride"), ("avg_pool_backward", "pool-default-stride")}
 
 
 @pytest.mark.spec("ORC-D9")
@@ -28,7 +30,8 @@ def test_single_mistakes_are_named(function: str, dtype: str, seed: int) -> None
     asked = cases(function, dtype=dtype, seed=seed)
     for mistake, way in ways(function):
         named = diagnose(answers(made(function, (mistake, way)), asked))
-        assert named[:1] == (() if dtype in SILENT.get(mistake.id, ()) else (mistake.id,)), f"{mistake.id} {way}"
+        unnamed = dtype in SILENT.get(mistake.id, ()) or (function, mistake.id) in LOUD
+        assert named[:1] == (() if unnamed else (mistake.id,)), f"{mistake.id} {way}"
 
 
 @pytest.mark.spec("ORC-D9")

@@ -24,6 +24,7 @@ SILENT = {
     "written-input": DTYPES,  # and copies
     "sigmoid-prime-cancel": DTYPES,  # what the bound grants everybody
     "sigmoid-overflow": ("float64", "float32", "bfloat16"),  # 1/∞ is 0 to within the smallest normal number
+    "log-of-softmax": ("bfloat16",),  # it has too few digits for bounds on logits that underflow
 }
 
 
@@ -96,7 +97,7 @@ def test_no_two_mistakes_are_the_same() -> None:
         known = [(m, i, answers(made(function, (m, i)), asked)) for m, i in ways(function) if m.id not in SILENT]
         for k, (one, i, given) in enumerate(known):
             for other, j, others in known[:k]:
-                assert not alike(given, others), f"{one.id} {i} and {other.id} {j} in {function}"
+                assert one is other or not alike(given, others), f"{one.id} {i} and {other.id} {j} in {function}"
 
 
 def test_the_command_explains_mistakes(capsys: pytest.CaptureFixture[str]) -> None:

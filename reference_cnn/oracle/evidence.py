@@ -137,6 +137,8 @@ class Observation:
             units = UNITS**2 if stateful and unit < 1e-6 else UNITS
             whole = (got % 1 == 0) & (rounded % 1 == 0) & (np.abs(rounded) * unit <= 1)
             near = np.abs(got - rounded) <= units * unit * size + tiny + (0 if strict else slack)
+            # Nothing is near infinity but infinity.
+            near &= np.isfinite(rounded)
             if self.case.exact and not stateful:
                 near &= ~whole
             return bool(((got == rounded) | near | (np.isnan(got) & np.isnan(rounded))).all())

@@ -33,7 +33,8 @@ GENERAL = (
         "Your derivatives are twice what they should be.",
         "E has a factor ½ that cancels the 2 of the square; and look for a gradient that is added twice.",
         "gradients that are 0",
-        _times(2, THREE + ONE),
+        # Of a squared error it is the missing ½, a mistake of its own.
+        _times(2, THREE + tuple(name for name in ONE if name != "squared_error_prime")),
     ),
     Mistake(
         "halved-gradient",

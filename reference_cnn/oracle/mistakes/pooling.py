@@ -39,7 +39,7 @@ def _at_least(lowest: float) -> Wrap:
 
 def _winners(x: Array, win: Windows) -> Iterator[tuple[tuple[int, ...], Array]]:
     """Each tap and where it is a largest element of its window, ties included."""
-    taps = _taps(x, win, -np.inf)
+    taps = _taps(x.astype(np.float64), win, -np.inf)
     top = taps.max(axis=tuple(range(len(win.kernel))))
     for k in np.ndindex(win.kernel):
         yield k, np.asarray(taps[k] == top)
