@@ -45,6 +45,7 @@ def test_a_side_effect_is_a_finding(name: str, in_process: bool, tmp_path: Path)
     failures = [r.failure for r in check(str(file), in_process=in_process).results.values() if r.failure]
     assert [words in f.message for f in failures] == [True]
     assert failures[0].kind in ("purity", "values")
+    assert failures[0].diagnosis == (("written-input",) if "writes into" in words else ())
 
 
 @pytest.mark.spec("ORC-N2")

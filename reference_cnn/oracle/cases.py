@@ -20,6 +20,8 @@ from reference_cnn.oracle.targets.ask import ask
 Tier = Literal["exact", "rounding", "special"]
 Shape = tuple[int, ...]
 
+# The part of the numbers in whose place a 0 has to be noticed.
+TOLD = 1 / 4
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
@@ -114,6 +116,20 @@ class Case:
         """The right answer and how far rounding may take it, output by output."""
         plain = bounds.expected(self)
         return special.expected(self, plain) if self.tier == "special" else plain
+
+    @property
+    def informative(self) -> bool:
+        """Whether its bounds say something: zeros, the mean and a shifted answer are rejected [ORC-N5]."""
+        if self.tier != "rounding":
+            return True
+        for value, bound in self.expected.values():
+            some = value != 0
+            if some.any() and (np.abs(value) > bound)[some].mean() < TOLD:
+                return False
+            others = (np.full_like(value, value.mean()), np.roll(value, 1)) if value.size and np.ptp(value) > 0 else ()
+            if any((np.abs(value - other) <= bound).all() for other in others):
+                return False
+        return True
 
     def check(self, function: Callable[..., Any]) -> None:
         """Ask `function` this question; raise an AssertionError with the whole message if the answer is wrong."""

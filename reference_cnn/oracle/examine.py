@@ -55,14 +55,17 @@ def examine(
     omitted = [o for o in LAYERS[name].outputs if answered and all(a.outputs[o] is None for a in answered)]
     required = set(LAYERS[name].outputs) - set(omitted)
     offered_answers = _offered_only(answers, refused)
-    judged = [judge(c, a, required, strict=strict) for c, a in offered_answers]
+    judgements = [(c, judge(c, a, required, strict=strict)) for c, a in offered_answers]
+    judged = [j for c, j in judgements if j.failure or c.informative]
+    silent = len(judgements) - len(judged)
     not_offered = (*omitted, *sorted(lacking | refused), *_combinations(answers, refused))
     if not judged:
-        return Result("missing", not_offered=("any call",) if answers else not_offered)
+        nothing = () if silent else ("any call",) if answers else not_offered
+        return Result("missing", not_offered=nothing, uninformative=silent)
     failures = [j.failure for j in judged if j.failure] or _impurities(function, answers)
     notes = tuple(dict.fromkeys(j.note for j in judged if j.note))
     if not failures:
-        return Result("pass", len(judged), max(j.worst for j in judged), not_offered, notes=notes)
+        return Result("pass", len(judged), max(j.worst for j in judged), not_offered, notes=notes, uninformative=silent)
     first = min(failures, key=lambda f: (get_args(Kind).index(f.kind), get_args(Tier).index(f.case.tier), f.case.size))
 
     def attempt(case: Case) -> Failure | None:
@@ -79,10 +82,10 @@ def examine(
     offered_answers += _offered_only(also, _refused(also))
     more_questions = _more(asked[0], offered, effort or PROFILES["standard"], 2)
     named = diagnose(offered_answers, lambda c: ask(function, c), more_questions)
-    failure = replace(failure, diagnosis=named)
+    failure = replace(failure, diagnosis=failure.diagnosis or named)
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked = len(questions) - len(answers)
-    return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes)
+    return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes, silent)
 
 
 def _impurities(function: Callable[..., Any], answers: Answers) -> list[Failure]:

@@ -30,7 +30,7 @@ def impurity(function: Callable[..., Any], case: "Case") -> Failure | None:
         return judge(case, first.answer).failure
     for name, before, after in zip(case.arguments, given, first.arguments):
         if not _same(before, after):
-            return _impure(case, f"it writes into {name}")
+            return replace(_impure(case, f"it writes into {name}"), diagnosis=("written-input",))
     again = judge(case, first.answer).failure
     if again:
         return replace(again, message=f"asked a second time, {again.message}")

@@ -28,6 +28,7 @@ LINES = 25
 FULL = 150
 LISTED = 8
 NAMED = 7
+SAYS_NOTHING = "rounding may take a right answer as far as a wrong one"
 STYLES = {"pass": "green", "fail": "bold red", "error": "bold red", "missing": "dim"}
 
 
@@ -37,7 +38,8 @@ class Result:
 
     `cases` were judged and `failed` of them wrong; `worst` is the largest error ÷ bound (0: exact everywhere, inf:
     wrong); `not_offered` names keywords, features and outputs that the target lacks; `unasked` cases were not asked,
-    since the target's process had died or hung too often; `notes` say what is no failure unless the check is strict.
+    since the target's process had died or hung too often; `notes` say what is no failure unless the check is strict;
+    `uninformative` cases are not counted, since their bounds would let zeros, a mean or a shifted answer pass.
     """
 
     verdict: Verdict
@@ -48,6 +50,7 @@ class Result:
     failed: int = 0
     unasked: int = 0
     notes: tuple[str, ...] = ()
+    uninformative: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class Report:
         for name, result in self.results.items():
             for note in result.notes:
                 console.print(Text(f"note: {name}: {note}"))
+            if result.uninformative:
+                console.print(Text(f"note: {name}: {result.uninformative} cases do not count: {SAYS_NOTHING}"))
         console.print(Text(self.summary))
 
     @property
@@ -116,7 +121,7 @@ class Report:
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("not offered")
         for name, result in self.results.items():
-            if result.verdict == "missing" and not result.not_offered:
+            if result.verdict == "missing" and not result.not_offered and not result.uninformative:
                 continue  # the last sentence names it
             judged = result.verdict in ("pass", "fail")
             worst = "" if not judged else f"{result.worst:.2f}" if math.isfinite(result.worst) else "wrong"
@@ -183,6 +188,7 @@ def _plain_result(result: Result) -> dict[str, Any]:
         "failed": result.failed,
         "unasked": result.unasked,
         "notes": list(result.notes),
+        "uninformative": result.uninformative,
         "worst": _plain_number(result.worst),
         "not_offered": list(result.not_offered),
         "failure": None
