@@ -69,18 +69,21 @@ def expected(case: "Case") -> dict[str, Expected]:
     values = _call(case, arguments)
     if case.tier == "exact" or case.function in SELECTING:
         return {name: Expected(v, np.zeros(v.shape)) for name, v in values.items()}
+    limit = limits(case, arguments, values, unit(wide))
+    return {name: Expected(v, limit[name]) for name, v in values.items()}
+
+
+def limits(
+    case: "Case", arguments: dict[str, Array], values: dict[str, Array], reference_unit: float
+) -> dict[str, Array]:
+    """How far from `values`, computed in arithmetic of `reference_unit`, answers in the case's dtype may lie."""
     precision = Precision.of(case.dtype, case.accumulate)
     if case.function in ALLOWED:
         allowed = ALLOWED[case.function](arguments, values)
-        return {
-            name: Expected(v, np.asarray(precision.output_unit * allowed + precision.output_tiny))
-            for name, v in values.items()
-        }
-    sizes = magnitudes(case, arguments)
-    counts = _terms(case)
+        return {name: np.asarray(precision.output_unit * allowed + precision.output_tiny) for name in values}
+    sizes, counts, bias = magnitudes(case, arguments), _terms(case), arguments.get("b")
     return {
-        name: Expected(v, _sum_bound(v, sizes[name], counts[name], arguments.get("b"), precision, unit(wide)))
-        for name, v in values.items()
+        name: _sum_bound(v, sizes[name], counts[name], bias, precision, reference_unit) for name, v in values.items()
     }
 
 
