@@ -91,7 +91,13 @@ def check(
     (False, 'x=1x1 w=1x1 b=1')
     """
     with closing(reach(target, timeout=timeout, memory=memory, in_process=in_process)) as found:
-        chosen: dict[str, Any] = {"dtype": dtype, "rank": rank, "profile": profile, "seed": seed, "accumulate": accumulate}
+        chosen: dict[str, Any] = {
+            "dtype": dtype,
+            "rank": rank,
+            "profile": profile,
+            "seed": seed,
+            "accumulate": accumulate,
+        }
         standard = {f: cases(f, **chosen) for f in functions or LAYERS}
         questions = standard if case is None else _one_question(standard, case)
         if not any(f in found.functions for f in questions):

@@ -14,8 +14,9 @@ from reference_cnn.oracle.vectors.question import Question
 
 # So many that 1 + exp(−400) is not 1.
 DIGITS = 200
-# Bounds are written with so many digits, rounded up.
-BOUND = Context(prec=3, rounding=ROUND_CEILING)
+# Bounds are written with so many digits, rounded up from a millionth more: where one is a round number, its last bit,
+# which may differ between machines, must not decide.
+BOUND, MARGIN = Context(prec=3, rounding=ROUND_CEILING), Decimal("1.000001")
 
 
 def values(question: Question) -> dict[str, Array]:
@@ -52,7 +53,7 @@ def rounded_up(bound: float) -> float:
     >>> rounded_up(4.4408e-15)
     4.45e-15
     """
-    return float(BOUND.plus(Decimal(bound)))
+    return float(BOUND.multiply(Decimal(bound), MARGIN))
 
 
 def dtypes(question: Question, asked: tuple[str, ...]) -> tuple[str, ...]:

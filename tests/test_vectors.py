@@ -1,0 +1,327 @@
+"""The test vectors: right, the same everywhere, of the form that is promised, and failed by every known mistake."""
+
+import copy
+import importlib
+import importlib.util
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import mpmath
+import numpy as np
+import pytest
+
+from reference_cnn.cli import main
+from reference_cnn.oracle import bounds, vectors
+from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.vectors import exact
+
+SPEC = Path(__file__).parents[1] / "spec"
+FILES: dict[str, dict[str, Any]] = {
+    path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((SPEC / "vectors").glob("*.json"))
+}
+SCHEMA = json.loads((SPEC / "vectors.schema.json").read_text(encoding="utf-8"))
+CATALOGUE = "reference_cnn.oracle.mistakes"
+# About memory, or within the bound [VEC-D4].
+UNSEEN = {"written-input", "ignored-strides", "sigmoid-prime-cancel"}
+
+Case = dict[str, Any]
+
+
+def cases(function: str, *results: str) -> Iterator[tuple[str, Case]]:
+    """Yield dtype and case for every case of these results, in each dtype that it is asked in."""
+    for group in FILES[function]["groups"]:
+        for case in group["cases"]:
+            if case["result"] in results:
+                yield from ((dtype, case) for dtype in group["dtypes"])
+
+
+def array(given: dict[str, Any], dtype: str = "float64") -> Any:
+    """An array of a file, converted as VEC-D3 says."""
+    kind = np.dtype(dtype) if given.get("dtype") != "int64" else np.dtype(np.int64)
+    return np.array(given["data"], np.float64).astype(kind).reshape(given["shape"])
+
+
+def answers(function: Callable[..., Any], dtype: str, case: Case) -> tuple[Any, ...]:
+    given = [array(a, dtype) if isinstance(a, dict) else a for a in case["arguments"].values()]
+    with np.errstate(all="ignore"):
+        answer = function(*given, **case["keywords"])
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+def wrong(function: Callable[..., Any], dtype: str, case: Case) -> bool:
+    """Whether an answer is outside its bounds, has another shape, or is an exception."""
+    try:
+        given = answers(function, dtype, case)
+    except (ValueError, IndexError):
+        return True
+    for got, right in zip(given, case["outputs"].values(), strict=True):
+        if list(np.shape(got)) != right["shape"]:
+            return True
+        error = np.abs(np.ravel(got).astype(np.float64) - right["data"])
+        if not (error <= right["bounds"][dtype]).all():
+            return True
+    return False
+
+
+@pytest.mark.spec("VEC-D1")
+def test_regenerating_changes_no_byte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["vectors", str(tmp_path / "new" / "vectors")]) == 0
+    assert f"{len(LAYERS)} files of test vectors are in" in capsys.readouterr().out
+    written = {p.name: p.read_bytes() for p in (tmp_path / "new" / "vectors").iterdir()}
+    assert written == {p.name: p.read_bytes() for p in (SPEC / "vectors").iterdir()}, "run `reference-cnn vectors DIR`"
+    assert sum(map(len, written.values())) < 2_000_000
+    assert set(FILES) == set(LAYERS)
+
+
+@pytest.mark.spec("VEC-D1")
+def test_a_seed_draws_other_numbers_and_is_written_down(tmp_path: Path) -> None:
+    assert main(["vectors", str(tmp_path), "--seed", "7"]) == 0
+    other = json.loads((tmp_path / "conv_forward.json").read_text(encoding="utf-8"))
+    assert other["seed"] == 7
+    plain, mine = (file["groups"][0]["cases"][1] for file in (other, FILES["conv_forward"]))
+    assert plain["id"] == mine["id"]
+    assert plain["arguments"]["x"]["data"] != mine["arguments"]["x"]["data"]
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert main(["vectors", str(tmp_path / "file")]) == 2
+    assert "reference-cnn: " in capsys.readouterr().err
+
+
+@pytest.mark.spec("VEC-D1")
+def test_no_bound_depends_on_the_last_bits_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values are exact; bounds may have a logarithm or a sum in them, so none may lie where its digits change."""
+    asked: list[float] = []
+    rounded_up = exact.rounded_up
+
+    def noted(bound: float) -> float:
+        asked.append(bound)
+        return rounded_up(bound)
+
+    monkeypatch.setattr(exact, "rounded_up", noted)
+    for function in LAYERS:
+        vectors.vectors(function)
+    assert len(asked) > 1000
+    for bound in asked:
+        written = rounded_up(bound)
+        assert bound <= written <= bound * 1.0101
+        assert rounded_up(bound * (1 - 1e-12)) == written == rounded_up(bound * (1 + 1e-12)), bound
+
+
+@pytest.mark.spec("VEC-D1", "VEC-D2", "VEC-D3")
+@pytest.mark.parametrize("function", FILES)
+def test_the_files_are_of_the_form_that_the_schema_has(function: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(FILES[function], SCHEMA)
+    assert FILES[function]["function"] == function
+    for dtype, case in cases(function, "valid", "acceptable", "invalid"):
+        arrays = [a for a in case["arguments"].values() if isinstance(a, dict)]
+        assert all(len(a["data"]) == math.prod(a["shape"]) for a in arrays)
+        assert list(case["arguments"]) == [
+            name for name in (*LAYERS[function].arguments, *LAYERS[function].positional) if name in case["arguments"]
+        ]
+        assert list(case.get("outputs", LAYERS[function].outputs)) == list(LAYERS[function].outputs)
+        for output in case.get("outputs", {}).values():
+            assert len(output["data"]) == math.prod(output["shape"])
+            assert output["bounds"][dtype] == 0 or len(output["bounds"][dtype]) == len(output["data"])
+
+
+@pytest.mark.spec("VEC-D1")
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("format",), 2),
+        (("seed",), None),
+        (("groups",), []),
+        (("groups", 0, "dtypes"), ["int8"]),
+        (("groups", 0, "cases", 0, "result"), "perhaps"),
+        (("groups", 0, "cases", 0, "result"), "invalid"),
+        (("groups", 0, "cases", 0, "result"), "acceptable"),
+        (("groups", 0, "cases", 0, "outputs"), {}),
+        (("groups", 0, "cases", 0, "outputs", "z", "bounds", "float64"), -1),
+        (("groups", 0, "cases", 0, "arguments", "x", "data", 0), "1"),
+        (("groups", 0, "cases", 0, "arguments", "x", "shape"), 4),
+    ],
+)
+def test_the_schema_refuses(path: tuple[str | int, ...], value: Any) -> None:
+    file: Any = copy.deepcopy(FILES["conv_forward"])
+    place = file
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(file, SCHEMA)
+
+
+@pytest.mark.spec("VEC-D1", "VEC-D4")
+def test_ids_are_unique_and_flags_explained() -> None:
+    found = [c["id"] for file in FILES.values() for g in file["groups"] for c in g["cases"]]
+    assert len(found) == len(set(found)) > 200
+    for file in FILES.values():
+        used = {flag for g in file["groups"] for c in g["cases"] for flag in c["flags"]}
+        assert used == set(file["flags"])
+
+
+@pytest.mark.spec("VEC-D3")
+@pytest.mark.parametrize("function", FILES)
+def test_the_reference_passes_in_every_dtype(function: str) -> None:
+    for dtype, case in cases(function, "valid", "acceptable"):
+        assert not wrong(LAYERS[function].reference, dtype, case), (case["id"], dtype)
+
+
+@pytest.mark.spec("VEC-D3")
+def test_arguments_are_exact_in_every_dtype() -> None:
+    for function in FILES:
+        for dtype, case in cases(function, "valid", "acceptable"):
+            for given in (a for a in case["arguments"].values() if isinstance(a, dict)):
+                assert np.array_equal(array(given, dtype).astype(np.float64), array(given)), case["id"]
+
+
+@pytest.mark.spec("VEC-D3")
+@pytest.mark.parametrize("function", FILES)
+def test_the_bounds_are_those_of_the_oracle(function: str) -> None:
+    for _, question in vectors.questions(function):
+        values = exact.values(question)
+        limits = exact.limits(question, "float64", values)
+        for name, (value, bound) in bounds.expected(question).items():
+            assert np.all(np.abs(value - values[name]) <= np.spacing(np.abs(values[name])))
+            rounding = 2.0**-53 * np.abs(values[name]) * (question.tier == "rounding")
+            assert np.all(limits[name] <= bound * (1 + 1e-9) + rounding)
+            assert np.all(limits[name] >= 0.9 * bound)
+
+
+@pytest.mark.spec("VEC-D1", "VEC-D3")
+def test_answers_with_exponentials_are_rounded_once() -> None:
+    """Against mpmath, which shares no code with Python's decimals."""
+    with mpmath.workdps(400):
+        for _, case in cases("sigmoid", "valid"):
+            right = [float(1 / (1 + mpmath.exp(-mpmath.mpf(z)))) for z in case["arguments"]["z"]["data"]]
+            assert case["outputs"]["a"]["data"] == right
+        for _, case in cases("cross_entropy", "valid"):
+            rows = array(case["arguments"]["z"]).tolist()
+            labels = case["arguments"]["labels"]["data"]
+            losses = [mpmath.log(sum(map(mpmath.exp, row))) - row[n] for row, n in zip(rows, labels)]
+            assert case["outputs"]["E"]["data"] == [float(sum(losses))]
+
+
+@pytest.mark.spec("VEC-D2")
+@pytest.mark.parametrize("function", FILES)
+def test_the_reference_refuses_what_is_invalid(function: str) -> None:
+    for _, case in cases(function, "invalid"):
+        with pytest.raises(ValueError, match=rf"\[{case['clause']}\]$"):
+            answers(LAYERS[function].reference, "float64", case)
+
+
+@pytest.mark.spec("VEC-D2")
+def test_what_is_acceptable_has_another_good_answer() -> None:
+    found = {case["id"] for function in FILES for _, case in cases(function, "acceptable")}
+    others: dict[str, tuple[str, Callable[..., Any]]] = {
+        "relu_prime/zero": ("relu_prime", lambda z: (z >= 0).astype(z.dtype)),
+        "conv_forward/same-odd": ("conv_forward", _same_lower("conv_forward")),
+        "conv_backward/same-odd": ("conv_backward", _same_lower("conv_backward")),
+        "max_pool_backward/ties": ("max_pool_backward", _last_maximum),
+    }
+    assert found == set(others)
+    for name, (function, other) in others.items():
+        assert {c["id"] for d, c in cases(function, "acceptable", "valid") if wrong(other, d, c)} == {name}
+
+
+def _same_lower(function: str) -> Callable[..., Any]:
+    """The odd zero before: image and kernel mirrored, there and back, where "same" asks for one zero."""
+
+    def other(*arrays: Any, **keywords: Any) -> Any:
+        odd = keywords == {"padding": "same"}
+        return LAYERS[function].reference(*arrays, **(keywords | {"padding": ((1, 0), (1, 0))} if odd else keywords))
+
+    return other
+
+
+def _last_maximum(dy: Any, x: Any, window: Any, **keywords: Any) -> Any:
+    """The last maximum of a window: without other options the first one of the mirrored image."""
+    if keywords != {"stride": 1} or x.shape != (1, 1, 3, 4):
+        return LAYERS["max_pool_backward"].reference(dy, x, window, **keywords)
+    mirrored = (slice(None), slice(None), slice(None, None, -1), slice(None, None, -1))
+    return LAYERS["max_pool_backward"].reference(dy[mirrored], x[mirrored], window, **keywords)[mirrored]
+
+
+def _flip(w: Any) -> Any:
+    return w[..., ::-1, ::-1] if w.ndim > 3 else w[..., ::-1]
+
+
+def _changed(function: str, **changes: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """The reference's gradients, some of them changed: change(gradient, dz)."""
+
+    def other(dz: Any, *arrays: Any, **keywords: Any) -> Any:
+        right = LAYERS[function].reference(dz, *arrays, **keywords)
+        return right._replace(**{name: change(getattr(right, name), dz) for name, change in changes.items()})
+
+    return other
+
+
+REFERENCE = {name: layer.reference for name, layer in LAYERS.items()}
+# A wrong implementation for each of some mistakes, independent of the catalogue's.
+WRONG: list[tuple[str, str, Callable[..., Any]]] = [
+    ("flipped-kernel", "conv_forward", lambda x, w, *b, **o: REFERENCE["conv_forward"](x, _flip(w), *b, **o)),
+    ("missing-bias", "conv_forward", lambda x, w, *b, **o: REFERENCE["conv_forward"](x, w, **o)),
+    ("narrow-accumulation", "conv_forward",
+     lambda *a, **o: REFERENCE["conv_forward"](*(v.astype(np.float16) for v in a), **o)),
+    ("mean-over-batch", "conv_backward",
+     _changed("conv_backward", dw=lambda g, dz: g / len(dz), db=lambda g, dz: g / len(dz))),
+    ("dw-flipped", "conv_backward", _changed("conv_backward", dw=lambda g, dz: _flip(g))),
+    ("db-one-image", "conv_backward",
+     _changed("conv_backward", db=lambda g, dz: dz[0].sum(axis=tuple(range(1, dz.ndim - 1))))),
+    ("dense-dw-transposed", "dense_backward", _changed("dense_backward", dw=lambda g, dz: g.T)),
+    ("prime-of-input", "sigmoid_prime", lambda z: z * (1 - z)),
+    ("sigmoid-sign", "sigmoid", lambda z: REFERENCE["sigmoid"](-z)),
+    ("sigmoid-by-tanh", "sigmoid", lambda z: (1 + np.tanh(z / 2)) / 2),
+    ("softmax-axis", "softmax", lambda z: REFERENCE["softmax"](z.swapaxes(0, -1)).swapaxes(0, -1)),
+    ("softmax-no-max", "softmax", lambda z: np.exp(z) / np.exp(z).sum(axis=-1, keepdims=True)),
+    ("softmax-diagonal", "softmax_backward", lambda da, a: a * (1 - a) * da),
+    ("log-of-softmax", "cross_entropy",
+     lambda z, labels: -np.log(REFERENCE["softmax"](z)[np.arange(len(z)), labels]).sum()),
+    ("loss-broadcast", "squared_error", lambda o, y: ((o - np.squeeze(y)) ** 2).sum() / 2),
+    ("pool-small-init", "max_pool_forward", lambda *a, **o: np.maximum(REFERENCE["max_pool_forward"](*a, **o), 0)),
+    ("pool-divisor", "avg_pool_forward",
+     lambda *a, **o: REFERENCE["avg_pool_forward"](*a, **o | {"include_padding": not o.get("include_padding")})),
+]  # fmt: skip
+
+
+@pytest.mark.spec("VEC-D4")
+@pytest.mark.parametrize(("mistake", "function", "implementation"), WRONG, ids=[row[0] for row in WRONG])
+def test_a_mistake_fails_the_cases_that_it_is_named_at(
+    mistake: str, function: str, implementation: Callable[..., Any]
+) -> None:
+    failed = {c["id"] for dtype, c in cases(function, "valid") if wrong(implementation, dtype, c)}
+    flagged = {c["id"] for _, c in cases(function, "valid") if mistake in c["flags"]}
+    assert flagged
+    assert flagged <= failed
+
+
+@pytest.mark.spec("VEC-D4")
+@pytest.mark.skipif(importlib.util.find_spec(CATALOGUE) is None, reason="the catalogue of mistakes is not there yet")
+@pytest.mark.parametrize("function", FILES)
+def test_every_catalogued_mistake_fails(function: str) -> None:
+    seen: dict[str, set[str]] = {}
+    for mistake in importlib.import_module(CATALOGUE).of_function(function):
+        results = ("valid", "acceptable") if mistake.kind == "convention" else ("valid",)
+        for wrap in mistake.wraps[function]:
+            implementation = wrap(LAYERS[function].reference)
+            failed = {c["id"] for d, c in cases(function, *results) if wrong(implementation, d, c)}
+            assert (mistake.id in UNSEEN) == (not failed), mistake.id
+            seen[mistake.id] = seen.get(mistake.id, set()) | failed
+    for dtype, case in cases(function, "valid", "acceptable"):
+        for flag in case["flags"]:
+            assert case["id"] in seen[flag], f"{case['id']} in {dtype} does not see {flag}"
+
+
+def test_the_specification_names_what_files_cannot_show() -> None:
+    text = (SPEC / "vectors.md").read_text(encoding="utf-8")
+    cannot = re.search(r"A file cannot show (.*)\.", text)
+    assert cannot is not None
+    assert {name for name in re.findall(r"`([a-z-]+)`", cannot[1]) if name != "dw-doubled"} == UNSEEN
