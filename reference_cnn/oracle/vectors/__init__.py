@@ -18,7 +18,7 @@ from reference_cnn.oracle.vectors.question import Entry, Question
 from reference_cnn.oracle.vectors.refusals import Refusal, refusals
 from reference_cnn.oracle.vectors.tables import TABLES
 
-# A later one may add names; a reader refuses what it does not know [VEC-D1].
+# Names may be added to it; a reader refuses another [VEC-C1].
 FORMAT = 1
 # What fits is written on one line.
 WIDTH = 120
