@@ -72,7 +72,9 @@ def _init(options: argparse.Namespace) -> int:
 
 def _vectors(options: argparse.Namespace) -> int:
     paths = vectors.write(Path(options.folder), options.seed)
-    print(f"{len(paths)} files of test vectors are in {options.folder}; spec/vectors.md says how to read them")
+    print(
+        f"{len(paths)} files of test vectors are in {options.folder}; `reference-cnn explain VEC-D3` says what they are"
+    )
     return RIGHT
 
 

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,14 +187,16 @@ def test_arguments_are_exact_in_every_dtype() -> None:
 @pytest.mark.spec("VEC-D3")
 @pytest.mark.parametrize("function", FILES)
 def test_the_bounds_are_those_of_the_oracle(function: str) -> None:
-    for _, question in vectors.questions(function):
+    for entry, question in vectors.questions(function):
         values = exact.values(question)
-        limits = exact.limits(question, "float64", values)
-        for name, (value, bound) in bounds.expected(question).items():
-            assert np.all(np.abs(value - values[name]) <= np.spacing(np.abs(values[name])))
-            rounding = 2.0**-53 * np.abs(values[name]) * (question.tier == "rounding")
-            assert np.all(limits[name] <= bound * (1 + 1e-9) + rounding)
-            assert np.all(limits[name] >= 0.9 * bound)
+        for dtype in exact.dtypes(question, entry.dtypes):
+            limits = exact.limits(question, dtype, values)
+            for name, (value, bound) in bounds.expected(replace(question, dtype=dtype)).items():
+                assert np.all(np.abs(value - values[name]) <= bound)
+                added = 2.0**-53 * np.abs(values[name]) * (question.tier == "rounding")
+                assert np.all(limits[name] <= bound * (1 + 1e-6) + added)
+                # In float64 the oracle adds its own error, where longdouble is no wider as much as the answer's.
+                assert np.all(limits[name] >= (0.45 if dtype == "float64" else 1 - 1e-6) * bound)
 
 
 @pytest.mark.spec("VEC-D1", "VEC-D3")
