@@ -176,6 +176,16 @@ def test_the_reference_passes_in_every_dtype(function: str) -> None:
         assert not wrong(LAYERS[function].reference, dtype, case), (case["id"], dtype)
 
 
+@pytest.mark.spec("VEC-D3", "RND-D3")
+@pytest.mark.parametrize("function", ["conv_forward", "conv_backward", "dense_forward", "dense_backward"])
+def test_no_partial_sum_is_rounded_where_the_bound_is_0(function: str) -> None:
+    bits = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
+    for dtype, case in cases(function, "valid", "acceptable"):
+        sizes = answers(lambda *a, **o: LAYERS[function].reference(*map(np.abs, a), **o), "float64", case)
+        for size, output in zip(sizes, case["outputs"].values(), strict=True):
+            assert output["bounds"][dtype] != 0 or size.max() <= 2 ** bits[dtype], (case["id"], dtype)
+
+
 @pytest.mark.spec("VEC-D3")
 def test_arguments_are_exact_in_every_dtype() -> None:
     for function in FILES:
@@ -195,6 +205,8 @@ def test_the_bounds_are_those_of_the_oracle(function: str) -> None:
                 assert np.all(np.abs(value - values[name]) <= bound)
                 added = 2.0**-53 * np.abs(values[name]) * (question.tier == "rounding")
                 assert np.all(limits[name] <= bound * (1 + 1e-6) + added)
+                if function in bounds.ALLOWED:
+                    assert np.all(limits[name] >= bound + 0.99 * added)
                 # In float64 the oracle adds its own error, where longdouble is no wider as much as the answer's.
                 assert np.all(limits[name] >= (0.45 if dtype == "float64" else 1 - 1e-6) * bound)
 
@@ -318,6 +330,7 @@ def test_every_catalogued_mistake_fails(function: str) -> None:
             failed = {c["id"] for d, c in cases(function, *results) if wrong(implementation, d, c)}
             assert (mistake.id in UNSEEN) == (not failed), mistake.id
             seen[mistake.id] = seen.get(mistake.id, set()) | failed
+    assert set(FILES[function]["flags"]) == set(seen) - UNSEEN
     for dtype, case in cases(function, "valid", "acceptable"):
         for flag in case["flags"]:
             assert case["id"] in seen[flag], f"{case['id']} in {dtype} does not see {flag}"

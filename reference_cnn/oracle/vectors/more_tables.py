@@ -122,6 +122,7 @@ def _logits(plain: str, sure: str) -> list[Entry]:
         _given("plain", LOGITS, plain, given={"labels": [3, 1, 0]}),
         _given("far-apart", FAR_APART, "softmax-twice", given={"labels": [2, 0, 1]}, dtypes=SINGLE),
         _given("wide", SPREAD, "softmax-twice", given={"labels": [0, 2]}, dtypes=SINGLE),
+        _given("sure-and-right", SPREAD, given={"labels": [0, 1]}, dtypes=SINGLE),
         _given("sure-and-wrong", [[-500, 500, 0], [300, -700, 0.5]], sure, given={"labels": [0, 1]}, dtypes=SINGLE),
         *(Entry(f"real-{kind}", real, plain, kind) for kind in REALS),
     ]
