@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,7 @@ def test_a_planted_mistake_fails_the_cases_that_are_flagged(reader: str, folder:
     assert {name.partition("/")[0] for name in failed} == {"conv_forward", "conv_backward"}
 
 
-BAD = {
+BAD: dict[str, Callable[[str], str]] = {
     "cut in half": lambda text: text[: len(text) // 2],
     "empty": lambda text: "",
     "of a newer version": lambda text: text.replace('"format": 1', '"format": 2'),

@@ -28,7 +28,7 @@ RUNGS = {
     "behaviour": [
         *("test_arrays", "test_bad_input", "test_gradcheck", "test_bounds", "test_cases", "test_oracle", "test_cli"),
         *("test_protocol", "test_isolation", "test_implementations", "test_oracle_invitations"),
-        *("test_vectors", "test_vector_readers"),
+        *("test_vectors", "test_vector_mistakes", "test_vector_readers"),
     ],
 }
 
