@@ -49,8 +49,11 @@ class Draw:
         return self.rng.standard_normal(shape)
 
     def labels(self, shape: tuple[int, ...]) -> Array:
-        """Classes of the rows of z."""
-        return self.rng.integers(0, dict(self.case.call.shapes)["z"][1], shape)
+        """Classes of the rows of z; the first row's is the first or the last, which loops miss."""
+        classes = dict(self.case.call.shapes)["z"][1]
+        labels = self.rng.integers(0, classes, shape)
+        labels[:1] = self.rng.choice([0, classes - 1])
+        return labels
 
     def distinct(self, shape: tuple[int, ...]) -> Array:
         """All different within a window, and half the maps negative throughout.

@@ -51,7 +51,7 @@ def logits_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     shapes = [(3, 4), (5, 2), (4, 4), (1, 3), (3, 1), (9, 17), (2, 10)]
     scales = [1.0, min(10.0, SPREADS[dtype]), SPREADS[dtype], OFFSETS[dtype]]
     fixed = [Call((("z", shape),), scale=scales[i % len(scales)]) for i, shape in enumerate([*shapes, *shapes, (3, 4)])]
-    return fixed + [draw_logits(draw) for _ in range(effort.drawn)]
+    return [*fixed, Call((("z", (2, 40)),))] + [draw_logits(draw) for _ in range(effort.drawn)]
 
 
 def draw_logits(draw: Draw) -> Call:

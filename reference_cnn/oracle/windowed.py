@@ -196,7 +196,12 @@ def pool_calls(rank: int, draw: Draw, own: str, effort: Effort) -> list[Call]:
         pool_call(x, window=3, stride=2, padding="valid"),
         pool_call((2, 2, *[4] * rank), window=4),
         pool_call((4, 4, *[4] * rank), window=2, stride=1),  # nothing is told by a shape
+        pool_call(x, window=1, stride=2),
+        # More than a tile of 8 of everything.
         pool_call((9, 9, *cycle((4, 3, 3), rank)), window=2, stride=1),
+        pool_call((1, 1, *[18] * rank), window=5, stride=3)
+        if rank < 3
+        else pool_call((1, 1, 9, 3, 3), window=(5, 1, 1)),
     ]
     special = {
         "dilation": [
