@@ -9,12 +9,15 @@ from rich.console import Console
 
 import reference_cnn
 from reference_cnn.datasets import NAMES, DataError
-from reference_cnn.explain import UnknownClauseError, explain
+from reference_cnn.explain import UnknownClauseError, clauses, explain
 from reference_cnn.oracle import check
 from reference_cnn.oracle.call import PROFILES
 from reference_cnn.oracle.cases import DTYPES
+from reference_cnn.oracle.examples import explain_mistakes, known, near
 from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.mistakes import CONVENTIONS
 from reference_cnn.oracle.targets import BUILT_IN, UsageError
+from reference_cnn.oracle.targets.layout import LAYOUTS
 from reference_cnn.oracle.targets.process import TIMEOUT
 from reference_cnn.skeletons import SKELETONS, SkeletonError, write
 from reference_cnn.training import train
@@ -37,8 +40,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    print(explain(options.id))
+    print(explain_mistakes(options.id) if known(options.id) else _clause(options.id))
     return RIGHT
+
+
+def _clause(name: str) -> str:
+    """A clause; for an unknown id, what is written much like it."""
+    try:
+        return explain(name)
+    except UnknownClauseError as error:
+        alike = near(name, list(clauses()))
+        if alike and name.upper().partition("-")[0] not in {c.partition("-")[0] for c in clauses()}:
+            raise UnknownClauseError(f"explain: there is no {name!r}; did you mean {' or '.join(alike)}?") from error
+        raise
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -48,19 +62,24 @@ def _check(options: argparse.Namespace) -> int:
             options.target,
             functions=options.only,
             dtype=options.dtype,
+            layout=options.layout,
             rank=options.rank,
             accumulate=options.accumulate,
             case=options.case,
             profile=options.profile,
+            accept=options.accept,
             seed=options.seed,
             timeout=options.timeout,
             memory=None if options.memory is None else options.memory * 2**20,
             in_process=options.in_process,
+            strict=options.strict,
             progress=lambda function: status.update(f"asking {function}"),
         )
     report.print(console)
     if options.json:
         Path(options.json).write_text(report.to_json() + "\n", encoding="utf-8")
+    if options.junit:
+        Path(options.junit).write_text(report.to_junit() + "\n", encoding="utf-8")
     return RIGHT if report.passed or options.exit_zero else WRONG
 
 
@@ -111,12 +130,21 @@ def _parser() -> argparse.ArgumentParser:
         help=f"one of {', '.join(LAYERS)}; may be repeated",
     )
     judge.add_argument("--dtype", default="float64", choices=DTYPES, help="dtype of the arguments (default float64)")
+    judge.add_argument("--layout", default=LAYOUTS[0], choices=LAYOUTS, help="where the target has its channels")
     judge.add_argument("--rank", type=int, default=2, metavar="N", help="spatial axes of the convolutions (default 2)")
     judge.add_argument(
         "--accumulate", choices=DTYPES, help="dtype that sums may be formed in (default float32 for 16-bit floats)"
     )
     judge.add_argument("--profile", default="standard", choices=list(PROFILES), help="how many cases are drawn")
     judge.add_argument("--case", metavar="TEXT", help='ask one question: "x=3x2x6x5 w=2x2x2x2 stride=3,4 padding=same"')
+    judge.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="CONVENTION",
+        choices=CONVENTIONS,
+        help=f"judge relative to a convention: {', '.join(CONVENTIONS)}; may be repeated",
+    )
     judge.add_argument("--seed", type=int, default=0, metavar="N", help="draw other shapes and numbers (default 0)")
     judge.add_argument(
         "--timeout", type=_rate, default=TIMEOUT, metavar="S", help=f"seconds for one call (default {TIMEOUT:g})"
@@ -127,10 +155,12 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument(
         "--in-process", action="store_true", help="load the target into this process, for a debugger: no limits"
     )
+    judge.add_argument("--strict", action="store_true", help="notes are failures")
     judge.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    judge.add_argument("--junit", metavar="FILE", help="write the report as JUnit's XML")
     judge.add_argument("--exit-zero", action="store_true", help="exit 0 even when something is wrong")
-    clause = commands.add_parser("explain", help="print a clause of the specification")
-    clause.add_argument("id", metavar="ID", help="for example CONV-F1, as error messages have it")
+    clause = commands.add_parser("explain", help="explain a clause of the specification, or a mistake")
+    clause.add_argument("id", metavar="ID", help="for example CONV-F1 or flipped-kernel, as messages have it")
     skeleton = commands.add_parser("init", help="write a skeleton of an implementation, ready to be checked")
     skeleton.add_argument("file", metavar="FILE", help=f"a new file that ends with {', '.join(SKELETONS)}")
     training = commands.add_parser(

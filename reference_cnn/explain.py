@@ -27,7 +27,7 @@ def explain(clause: str) -> str:
     - Otherwise: `ValueError`.
     - Source: this specification.
     """
-    found = _clauses()
+    found = clauses()
     wanted = clause.strip("[] ").upper()
     if wanted not in found:
         alike = [c for c in found if c.partition("-")[0] == wanted.partition("-")[0]] or sorted(
@@ -37,7 +37,8 @@ def explain(clause: str) -> str:
     return found[wanted]
 
 
-def _clauses() -> dict[str, str]:
+def clauses() -> dict[str, str]:
+    """All clauses by id."""
     folder = next(f for f in FOLDERS if f.is_dir())
     found = {}
     for path in sorted(folder.glob("*.md")):

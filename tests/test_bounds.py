@@ -1,5 +1,6 @@
 """The bounds: no order of summation exceeds them, and they are no wider than they need be."""
 
+import json
 from typing import Any
 
 import ml_dtypes
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import Array, dense_calls, seeds
 
+from reference_cnn import dense_forward
 from reference_cnn.oracle import Case, bounds, cases, check, notation
 from reference_cnn.oracle.bounds import Precision, gamma, unit
 from reference_cnn.oracle.call import Call
@@ -120,3 +122,26 @@ def test_every_bound_has_power(dtype: str) -> None:
         for case in cases(function, dtype=dtype, tiers=("rounding",)):
             for output, (value, bound) in case.expected.items():
                 assert (np.abs(value) > bound)[value != 0].mean() > 0.9, f"{case}: {output}"
+
+
+@pytest.mark.spec("ORC-N5")
+def test_a_bound_as_wide_as_the_numbers_says_nothing() -> None:
+    """Sums of 4000 terms in bfloat16: any number would pass, were it not for the exact tier."""
+    text = "x=2x4000 w=4000x3"
+    wide = check(
+        {"dense_forward": lambda x, w: 0 * dense_forward(x, w)}, dtype="bfloat16", accumulate="bfloat16", case=text
+    )
+    assert wide.results["dense_forward"].verdict == "fail"
+    right = check("reference", dtype="bfloat16", accumulate="bfloat16", case=text).results["dense_forward"]
+    assert (right.verdict, right.cases, right.uninformative) == ("pass", 1, 1)
+    assert "1 cases do not count" in str(check("reference", dtype="bfloat16", accumulate="bfloat16", case=text))
+    for dtype in ("float64", "float32", "float16", "bfloat16"):
+        assert all(c.informative for c in cases("conv_forward", dtype=dtype))
+
+
+@pytest.mark.spec("ORC-N5")
+def test_nothing_but_cases_that_say_nothing_is_no_verdict() -> None:
+    report = check("reference", dtype="bfloat16", functions=["softmax"], case="z=1x400")
+    assert report.results["softmax"].verdict == "missing"
+    assert not report.passed
+    assert json.loads(report.to_json())["results"]["softmax"]["uninformative"] == 1

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -136,3 +137,26 @@ def test_it_runs_as_a_module_without_colour_and_leaves_nothing_behind(tmp_path: 
     assert "\x1b" not in run.stdout
     assert max(len(line) for line in run.stdout.splitlines() if "again:" not in line) <= 80
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.spec("ORC-D7")
+def test_junit_has_a_case_for_each_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, target = tmp_path / "report.xml", tmp_path / "mine.py"
+    target.write_text(
+        "from reference_cnn import relu\n"
+        "def sigmoid(z):\n    return 0 * z\n"
+        "def dense_forward(*a):\n    raise RuntimeError('a bell \\x07 and <tags>')\n"
+    )
+    only = [word for name in ("relu", "sigmoid", "dense_forward", "softmax") for word in ("--only", name)]
+    assert main(["check", str(target), *only, "--junit", str(file)]) == 1
+    suite = ElementTree.parse(file).getroot()
+    assert {n: suite.get(n) for n in ("tests", "failures", "errors", "skipped")} == {
+        **{"tests": "4", "failures": "1"},
+        **{"errors": "1", "skipped": "1"},
+    }
+    found = {case.get("name"): [child.tag for child in case] for case in suite}
+    assert found == {"relu": [], "sigmoid": ["failure"], "dense_forward": ["error"], "softmax": ["skipped"]}
+    error = suite.find("testcase[@name='dense_forward']/error")
+    assert error is not None
+    assert "<tags>" in str(error.get("message"))
+    assert "again: reference-cnn check" in str(suite.findtext("testcase[@name='sigmoid']/failure"))

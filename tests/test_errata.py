@@ -141,3 +141,9 @@ def test_initial_values_that_are_all_positive() -> None:
     assert (layers.o == 1).all()
     assert f"E is {article.loss(layers.o, article.binary(labels))}," in stated("ERR-D9")
     assert f"at most {sigmoid_prime(layers.z2).max():.1e}:" in stated("ERR-D9")
+
+
+@pytest.mark.spec("ERR-D10")
+def test_the_derivative_is_given_the_argument() -> None:
+    theirs, right = (float(f(np.array([2.0]))[0]) for f in (target.sigmoid_prime, sigmoid_prime))
+    assert f"gives {theirs:g}, where the derivative is {right:.3f}" in stated("ERR-D10")

@@ -268,7 +268,7 @@ def test_a_program_that_dies_again_and_again_is_asked_no_more(write: Write, monk
         ("say({'id': n, 'protocol': 1})", 'greets without "functions"'),
         ("say({'id': n, 'protocol': 1, 'functions': {'sigmoid': 'stride'}})", 'greets without "functions"'),
         ("say({'id': n, 'protocol': 1, 'functions': {'sin': []}})", "offers none of the functions conv_forward"),
-        ("say({'id': n, 'error': 'no GPU', 'kind': 'failed'})", "no GPU"),
+        ("say({'id': n, 'error': 'no' + chr(10) + chr(27) + 'GPU', 'kind': 'failed'})", "no �GPU"),
     ],
 )
 def test_a_program_that_cannot_be_asked(greeting: str, message: str, write: Write) -> None:
@@ -296,6 +296,12 @@ def test_a_program_that_stops_listening(write: Write) -> None:
 def test_no_program(target: str, message: str) -> None:
     with pytest.raises(TargetError, match=re.escape(message)):
         check(target)
+
+
+@pytest.mark.spec("PROTO-D2")
+def test_keywords_that_are_none(write: Write) -> None:
+    odd = '"sigmoid": ["x", "x", "class", "arguments", "keywords", "a b", ""]'
+    assert check(write(program=PROGRAM.replace('"sigmoid": []', odd).replace("{lines}", "")), case=QUESTION).passed
 
 
 @pytest.mark.spec("PROTO-C2")

@@ -14,6 +14,9 @@ Draw = Callable[[int, int], int]
 # Whether a target accepts a feature of a call.
 Offered = Callable[[str], bool]
 
+# Equal numbers in x, in the place of a special value.
+TIES = ("ties", "x")
+
 
 class Effort(NamedTuple):
     """How many calls are drawn besides the fixed ones.
@@ -36,11 +39,12 @@ def everything(feature: str) -> bool:
 
 
 class Call(NamedTuple):
-    """Shapes by name, keyword arguments, and the scale of the numbers."""
+    """Shapes by name, keyword arguments, the scale of the numbers, and a special value in one of the arguments."""
 
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
     options: tuple[tuple[str, Any], ...] = ()
     scale: float = 1.0
+    special: tuple[str, str] | None = None
 
     @property
     def features(self) -> frozenset[str]:

@@ -9,16 +9,19 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle import bounds, judge, notation, numbers, report
-from reference_cnn.oracle.call import PROFILES, Call, numpy_draw, windows_of
+from reference_cnn.oracle import bounds, judge, notation, numbers, report, special
+from reference_cnn.oracle.call import PROFILES, TIES, Call, numpy_draw, windows_of
 from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.mistakes import CONVENTIONS
 from reference_cnn.oracle.shapes import calls
 from reference_cnn.oracle.targets import UsageError
 from reference_cnn.oracle.targets.ask import ask
 
-Tier = Literal["exact", "rounding"]
+Tier = Literal["exact", "rounding", "special"]
 Shape = tuple[int, ...]
 
+# The part of the numbers in whose place a 0 has to be noticed.
+TOLD = 1 / 4
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
@@ -27,7 +30,8 @@ class Case:
     """One question: a function, the shapes and options of a call, and how its numbers are drawn.
 
     The numbers follow from the fields alone, so that a case that is printed can be asked again. `accumulate` is the
-    dtype in which a correct answer may form its sums; None stands for the default, float32 for 16-bit floats.
+    dtype in which a correct answer may form its sums; None stands for the default, float32 for 16-bit floats. `accept`
+    has conventions of the catalogue by which the answer is judged.
     """
 
     function: str
@@ -36,6 +40,7 @@ class Case:
     dtype: str = "float64"
     seed: int = 0
     accumulate: str | None = None
+    accept: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.function} {self.text} {self.dtype} {self.tier}"
@@ -67,10 +72,29 @@ class Case:
         """The number of elements of all arguments."""
         return sum(a.size for a in self.arguments.values())
 
+    @property
+    def exact(self) -> bool:
+        """Whether its numbers are integers whose sums are exact."""
+        return self.tier == "exact" or (self.tier == "special" and numbers.exact(self))
+
+    @property
+    def special(self) -> tuple[float, str]:
+        """The special value and the argument that it is put into; only on the special tier."""
+        if self.call.special is None:
+            raise UsageError(f"case {self.text} has no special value")
+        return float(self.call.special[0]), self.call.special[1]
+
     @cached_property
-    def arguments(self) -> dict[str, Array]:
-        """The arrays of the call by name, in the order of the function's parameters."""
+    def place(self) -> tuple[int, ...]:
+        """Where in the argument the special value is put."""
+        return special.place(self.plain[self.special[1]].shape, self._generator())
+
+    @cached_property
+    def plain(self) -> dict[str, Array]:
+        """The arrays of the call by name, without a special value."""
         stated, layer = dict(self.call.shapes), LAYERS[self.function]
+        if "transposed-weights" in self.accept:
+            stated["w"] = stated["w"][::-1]
         shapes = {n: stated[n] if n in stated else self._derived(n) for n in layer.arguments if n in stated or n != "b"}
         arrays = numbers.draw(self, shapes, self._generator)
         if arrays is None:
@@ -78,9 +102,34 @@ class Case:
         return arrays
 
     @cached_property
+    def arguments(self) -> dict[str, Array]:
+        """The arrays of the call by name, in the order of the function's parameters."""
+        if self.tier != "special" or self.call.special == TIES:
+            return self.plain
+        number, name = self.special
+        spoiled = {**self.plain, name: self.plain[name].copy()}
+        spoiled[name][self.place] = number
+        return spoiled
+
+    @cached_property
     def expected(self) -> dict[str, bounds.Expected]:
         """The right answer and how far rounding may take it, output by output."""
-        return bounds.expected(self)
+        plain = bounds.expected(self)
+        return special.expected(self, plain) if self.tier == "special" else plain
+
+    @property
+    def informative(self) -> bool:
+        """Whether its bounds say something: zeros, the mean and a shifted answer are rejected [ORC-N5]."""
+        if self.tier != "rounding":
+            return True
+        for value, bound in self.expected.values():
+            some = value != 0
+            if some.any() and (np.abs(value) > bound)[some].mean() < TOLD:
+                return False
+            others = (np.full_like(value, value.mean()), np.roll(value, 1)) if value.size and np.ptp(value) > 0 else ()
+            if any((np.abs(value - other) <= bound).all() for other in others):
+                return False
+        return True
 
     def check(self, function: Callable[..., Any]) -> None:
         """Ask `function` this question; raise an AssertionError with the whole message if the answer is wrong."""
@@ -114,8 +163,9 @@ def cases(
     rank: int = 2,
     profile: str = "standard",
     seed: int = 0,
-    tiers: tuple[Tier, ...] = ("exact", "rounding"),
+    tiers: tuple[Tier, ...] = ("exact", "rounding", "special"),
     accumulate: str | None = None,
+    accept: tuple[str, ...] = (),
 ) -> list[Case]:
     """The cases that `check` asks of one function, for any test runner: `case.check(my_function)`.
 
@@ -131,10 +181,13 @@ def cases(
         "quick", "standard" or "thorough": how many calls are drawn besides the fixed ones.
     seed : int
         Draws other shapes, options and numbers.
-    tiers : tuple of "exact", "rounding"
+    tiers : tuple of "exact", "rounding", "special"
         Exact: small integers, compared with `==`. Rounding: real numbers, compared within a bound per element.
+        Special: a NaN or an infinity in an argument, which has to reach what it is a factor of.
     accumulate : str, optional
         The dtype in which sums may be formed; without it float32 for 16-bit floats, else the dtype itself.
+    accept : tuple of str
+        Conventions, by their ids in the catalogue, by which answers are judged.
 
     Returns
     -------
@@ -160,6 +213,7 @@ def cases(
         ("accumulate", accumulate or dtype, DTYPES),
         ("profile", profile, tuple(PROFILES)),
         *(("tier", tier, get_args(Tier)) for tier in tiers),
+        *(("accept", name, CONVENTIONS) for name in accept),
     ):
         if value not in known:
             raise UsageError(f"cases: {name} must be one of {', '.join(known)}, is {value!r}")
@@ -167,5 +221,13 @@ def cases(
         if number < least:
             raise UsageError(f"cases: {name} must be at least {least}, is {number}")
     asked = calls(function, numpy_draw(seed, rank), rank, dtype, PROFILES[profile])
-    questions = [Case(function, call, tier, dtype, seed, accumulate) for call in asked for tier in tiers]
+    questions = [
+        Case(function, call, tier, dtype, seed, accumulate, accept)
+        for call in asked
+        for tier in tiers
+        if tier != "special"
+    ]
+    if "special" in tiers:
+        chosen = special.special_calls(function, asked)
+        questions += [Case(function, call, "special", dtype, seed, accumulate, accept) for call in chosen]
     return [case for case in questions if case.tier != "exact" or numbers.exact(case)]

@@ -8,7 +8,9 @@ import numpy as np
 
 from reference_cnn._pattern import describe
 from reference_cnn._validate import Array
+from reference_cnn.oracle.call import TIES
 from reference_cnn.oracle.layers import LAYERS, axes
+from reference_cnn.oracle.special import gathered
 from reference_cnn.oracle.targets.ask import Answer
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 # What is wrong with an answer, the most telling first.
-Kind = Literal["values", "shape", "dtype", "exception", "crash", "hang"]
+Kind = Literal["values", "shape", "dtype", "purity", "exception", "crash", "hang", "note"]
 KINDS: dict[str, Kind] = {"malformed": "dtype", "crash": "crash", "hang": "hang"}
 
 
@@ -26,7 +28,8 @@ class Failure:
 
     `message` is one line. Where values are wrong, `output` names them, `index` is the worst entry and `got`, `expected`
     and `bound` its values; `pattern` says what the wrong entries, `wrong`, have in common. `answer` and `right` are the
-    whole outputs, for a wrong shape too.
+    whole outputs, for a wrong shape too. `diagnosis` has the ids of the known mistakes that explain every answer of the
+    function, best first, two together joined by "+".
     """
 
     case: "Case"
@@ -43,47 +46,71 @@ class Failure:
     right: Array | None = None
     wrong: Array | None = None
     reproduce: str = ""
+    diagnosis: tuple[str, ...] = ()
 
 
 class Judgement(NamedTuple):
-    """The largest error ÷ bound over all outputs (0 on the exact tier), and what is wrong if anything is."""
+    """The largest error ÷ bound over all outputs (0 on the exact tier), what is wrong if anything is, and a note."""
 
     worst: float
     failure: Failure | None
+    note: str = ""
 
 
-def judge(case: "Case", answer: Answer, required: Collection[str] = ()) -> Judgement:
-    """Judge every output that was answered; the first that is wrong, or required and absent, is the failure."""
+def judge(case: "Case", answer: Answer, required: Collection[str] = (), *, strict: bool = False) -> Judgement:
+    """Judge every output that was answered; the first that is wrong, or required and absent, is the failure.
+
+    Strictly, a note is a failure too.
+    """
     clauses = LAYERS[case.function].clauses
     if answer.outcome != "answered":
         kind = KINDS.get(answer.outcome, "exception")
         return Judgement(np.inf, Failure(case, kind, answer.finding, clauses[0]))
     worst = 0.0
+    notes: list[str] = []
     for output, clause in zip(LAYERS[case.function].outputs, clauses):
         got = answer.outputs[output]
         if got is None and output in required:
             message = f"{output} is None here, though not in every call"
             return Judgement(np.inf, Failure(case, "dtype", message, clause, output))
         if got is not None:
-            ratio, failure = _compare(case, output, clause, got)
-            if failure:
-                return Judgement(np.inf, failure)
-            worst = max(worst, ratio)
-    return Judgement(worst, None)
+            found = _compare(case, output, clause, got)
+            if found.failure:
+                return found
+            worst, notes = max(worst, found.worst), [*notes, found.note]
+    note = next((note for note in notes if note), "")
+    return Judgement(worst, Failure(case, "note", note, clauses[0]) if strict and note else None, note)
+
+
+def _alike(got: Array, value: Array) -> Array:
+    """Where both are NaN, or the same infinity, or anyway equal."""
+    return np.asarray((got == value) | (np.isnan(got) & np.isnan(value)))
 
 
 def _compare(case: "Case", output: str, clause: str, got: Array) -> Judgement:
     value, bound = case.expected[output]
     if got.dtype.kind == "c":
         return Judgement(np.inf, Failure(case, "dtype", f"{output} is complex: {got.dtype}", clause, output))
+    wider = got.ndim and got.dtype.kind == "f" and got.dtype.itemsize > np.dtype(case.dtype).itemsize
+    note = f"{output} has dtype {got.dtype}" if wider else ""
     got = got.astype(value.dtype)
     if got.shape != value.shape:
         message = f"{output} has shape {got.shape}, expected {value.shape}"
         return Judgement(np.inf, Failure(case, "shape", message, clause, output, answer=got, right=value))
-    error = np.abs(got - value)
-    wrong = ~(error <= bound)
+    if case.call.special == TIES and not case.accept:
+        got = gathered(case, got)
+    with np.errstate(invalid="ignore"):
+        error = np.where(_alike(got, value), 0, np.abs(got - value))
+    # A NaN where none should be is wrong; not so on the special tier, where it has come from the one that was given.
+    special = case.tier == "special"
+    either = np.isinf(bound) & special
+    leaked = np.isnan(got) & np.isfinite(value) & special & ~either
+    wrong = ~(error <= bound) & ~leaked & ~either
     if not wrong.any():
-        return Judgement(float(np.max(error / np.where(bound > 0, bound, 1), initial=0)), None)
+        note = (
+            f"{output} is not a number where the one given in {case.special[1]} is no factor" if leaked.any() else note
+        )
+        return Judgement(float(np.max(error / np.where(bound > 0, bound, 1), initial=0, where=~leaked)), None, note)
     excess = np.where(wrong, np.nan_to_num(error / np.where(bound > 0, bound, 1), nan=np.inf), -1)
     index = tuple(int(i) for i in np.unravel_index(excess.argmax(), got.shape))
     pattern = describe(got, value, wrong, bound, axes(case.function, output, case.rank))

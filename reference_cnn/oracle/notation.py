@@ -7,13 +7,15 @@ from reference_cnn.oracle.targets import UsageError
 
 ARGUMENTS = ("x", "w", "b", "z", "a", "o")
 OPTIONS = ("window", "stride", "padding", "dilation", "groups", "include_padding")
+SPECIAL = ("nan", "inf", "-inf", "ties")
 
 
 def write(call: Call) -> str:
     """Write shapes, options and scale of a call."""
     words = [f"{name}={'x'.join(map(str, shape))}" for name, shape in call.shapes]
     words += [f"{name}={_write_option(value)}" for name, value in call.options]
-    return " ".join(words + [f"scale={call.scale:g}"] * (call.scale != 1))
+    words += [f"scale={call.scale:g}"] * (call.scale != 1)
+    return " ".join([*words, *(["=".join(call.special)] if call.special else [])])
 
 
 def _write_option(value: Any) -> str:
@@ -28,7 +30,7 @@ def read(text: str) -> Call:
     """Read a call back; a UsageError says what is malformed."""
     shapes: dict[str, tuple[int, ...]] = {}
     options: dict[str, Any] = {}
-    scale = 1.0
+    scale, special = 1.0, None
     for word in text.split():
         name, _, value = word.partition("=")
         try:
@@ -38,6 +40,8 @@ def read(text: str) -> Call:
                 shapes[name] = tuple(int(n) for n in value.split("x"))
             elif name in OPTIONS:
                 options[name] = _read_option(name, value)
+            elif name in SPECIAL:
+                special = (name, value)
             elif name == "scale":
                 scale = float(value)
                 if not 0 < scale < 1e300:
@@ -48,7 +52,7 @@ def read(text: str) -> Call:
             known = ", ".join((*ARGUMENTS, *OPTIONS))
             raise UsageError(f"--case: cannot read {word!r} ({error}); the names are {known}") from error
     # In the order of the signature, whatever the order of the words: the numbers depend on it.
-    return Call(tuple((n, shapes[n]) for n in ARGUMENTS if n in shapes), tuple(options.items()), scale)
+    return Call(tuple((n, shapes[n]) for n in ARGUMENTS if n in shapes), tuple(options.items()), scale, special)
 
 
 def _read_option(name: str, value: str) -> Any:

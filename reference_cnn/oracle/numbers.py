@@ -10,7 +10,7 @@ import numpy as np
 from reference_cnn._validate import Array
 from reference_cnn._windows import Index
 from reference_cnn.oracle import bounds
-from reference_cnn.oracle.call import windows_of
+from reference_cnn.oracle.call import TIES, windows_of
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.shapes import SPREADS
 
@@ -90,7 +90,7 @@ class Draw:
 
 def draw(case: "Case", shapes: Shapes, generator: Callable[[], np.random.Generator]) -> Arrays | None:
     """Draw the arrays of a case; None if no numbers of these shapes are exact in the dtype."""
-    if case.tier == "rounding":
+    if not case.exact:
         return _typed(case, _reals(Draw(generator(), case), shapes))
     for largest, density in STEPS:
         drawing = Draw(generator(), case, largest, density)
@@ -119,7 +119,8 @@ def _integers(draw: Draw, shapes: Shapes) -> tuple[Arrays, float]:
     case = draw.case
     arrays = {name: draw.integers(shape) for name, shape in shapes.items()}
     if LAYERS[case.function].family == "max pool":
-        arrays["x"] = draw.distinct(shapes["x"])
+        tied = case.call.special == TIES
+        arrays["x"] = draw.rng.integers(-2, 1, shapes["x"]) if tied else draw.distinct(shapes["x"])
     if case.function.startswith("relu"):
         # 0 is where the rectifier bends.
         arrays["z"] = draw.rng.integers(-draw.largest, draw.largest + 1, shapes["z"])

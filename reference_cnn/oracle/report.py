@@ -2,10 +2,12 @@
 
 import json
 import math
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any, Literal
+from xml.etree import ElementTree
 
 import numpy as np
 from rich import box
@@ -15,14 +17,18 @@ from rich.text import Text
 
 from reference_cnn._validate import Array
 from reference_cnn.oracle.judge import Failure
+from reference_cnn.oracle.mistakes import MISTAKES
 
 Verdict = Literal["pass", "fail", "missing", "error"]
 
 WIDTH = 80
+# A failure takes no more lines than a terminal has.
+LINES = 25
 # Arrays are printed in full up to this many elements; of larger ones the wrong entries.
 FULL = 150
 LISTED = 8
 NAMED = 7
+SAYS_NOTHING = "rounding may take a right answer as far as a wrong one"
 STYLES = {"pass": "green", "fail": "bold red", "error": "bold red", "missing": "dim"}
 
 
@@ -32,7 +38,8 @@ class Result:
 
     `cases` were judged and `failed` of them wrong; `worst` is the largest error ÷ bound (0: exact everywhere, inf:
     wrong); `not_offered` names keywords, features and outputs that the target lacks; `unasked` cases were not asked,
-    since the target's process had died or hung too often.
+    since the target's process had died or hung too often; `notes` say what is no failure unless the check is strict;
+    `uninformative` cases are not counted, since their bounds would let zeros, a mean or a shifted answer pass.
     """
 
     verdict: Verdict
@@ -42,6 +49,8 @@ class Result:
     failure: Failure | None = None
     failed: int = 0
     unasked: int = 0
+    notes: tuple[str, ...] = ()
+    uninformative: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,11 @@ class Report:
                 # The line that asks again must stay one line, or it cannot be copied.
                 console.print(Text(failure_text(result.failure)), soft_wrap=True)
                 console.print()
+        for name, result in self.results.items():
+            for note in result.notes:
+                console.print(Text(f"note: {name}: {note}"))
+            if result.uninformative:
+                console.print(Text(f"note: {name}: {result.uninformative} cases do not count: {SAYS_NOTHING}"))
         console.print(Text(self.summary))
 
     @property
@@ -107,7 +121,7 @@ class Report:
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("not offered")
         for name, result in self.results.items():
-            if result.verdict == "missing" and not result.not_offered:
+            if result.verdict == "missing" and not result.not_offered and not result.uninformative:
                 continue  # the last sentence names it
             judged = result.verdict in ("pass", "fail")
             worst = "" if not judged else f"{result.worst:.2f}" if math.isfinite(result.worst) else "wrong"
@@ -131,6 +145,24 @@ class Report:
         }
         return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
 
+    def to_junit(self) -> str:
+        """The report as JUnit's XML: one test case for each function; what is missing is skipped."""
+        verdicts = [r.verdict for r in self.results.values()]
+        counts = {"tests": len(verdicts), "failures": verdicts.count("fail"), "errors": verdicts.count("error")}
+        counts["skipped"] = verdicts.count("missing")
+        suite = ElementTree.Element("testsuite", name=f"reference-cnn check {self.target}")
+        suite.attrib.update({name: str(count) for name, count in counts.items()})
+        for name, result in self.results.items():
+            case = ElementTree.SubElement(suite, "testcase", classname=f"{self.target}.{self.dtype}", name=name)
+            if result.failure:
+                kind = "error" if result.verdict == "error" else "failure"
+                found = ElementTree.SubElement(case, kind, message=_printable(result.failure.message))
+                found.text = _printable(failure_text(result.failure))
+            elif result.verdict == "missing":
+                ElementTree.SubElement(case, "skipped", message="not offered")
+        ElementTree.indent(suite)
+        return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
     def raise_for_failures(self) -> None:
         """Raise an AssertionError with the whole report unless it passed."""
         if not self.passed:
@@ -143,6 +175,11 @@ def _shortened(names: tuple[str, ...]) -> str:
     return ", ".join(names) if more < 2 else ", ".join(names[:NAMED]) + f" and {more} more"
 
 
+def _printable(text: str) -> str:
+    """Without the control characters that XML has no way to write."""
+    return "".join(c if c in "\n\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def _plain_result(result: Result) -> dict[str, Any]:
     failure = result.failure
     return {
@@ -150,6 +187,8 @@ def _plain_result(result: Result) -> dict[str, Any]:
         "cases": result.cases,
         "failed": result.failed,
         "unasked": result.unasked,
+        "notes": list(result.notes),
+        "uninformative": result.uninformative,
         "worst": _plain_number(result.worst),
         "not_offered": list(result.not_offered),
         "failure": None
@@ -166,6 +205,7 @@ def _plain_result(result: Result) -> dict[str, Any]:
             "expected": _plain_number(failure.expected),
             "bound": _plain_number(failure.bound),
             "pattern": failure.pattern,
+            "diagnosis": list(failure.diagnosis),
             "reproduce": failure.reproduce,
         },
     }
@@ -180,15 +220,41 @@ def _plain_number(value: float | None) -> float | str | None:
 
 
 def failure_text(failure: Failure) -> str:
-    """A failure in full: what is wrong, the case, its arrays with the wrong entries marked, how to see it again."""
+    """A failure in full: which known mistake it is, the case with its wrong entries marked, how to see it again."""
     case = failure.case
-    lines = [f"  {failure.message} [{failure.clause}]", f"  {case.text}  ({case.dtype}, {case.tier}, seed {case.seed})"]
-    arrays = _arrays(failure)
-    lines += ["", *(f"  {line}" for line in arrays)] if arrays else []
-    lines += [f"  {line}" for line in _worst(failure)]
-    if failure.reproduce:
-        lines.append(f"  again: {failure.reproduce}")
-    return "\n".join(lines)
+    above = [*_diagnosed(failure), f"  {failure.message} [{failure.clause}]"]
+    above += [f"  {case.text}  ({case.dtype}, {case.tier}, seed {case.seed})"]
+    below = [f"  {line}" for line in _worst(failure)]
+    below += [f"  again: {failure.reproduce}"] * bool(failure.reproduce)
+    below += [f"  more: reference-cnn explain {name}" for name in failure.diagnosis[:1]]
+    arrays = [f"  {line}".rstrip() for line in _arrays(failure, LINES - len(above) - len(below) - 2)]
+    return "\n".join([*above, *([""] if arrays else []), *arrays, *below])
+
+
+def _diagnosed(failure: Failure) -> list[str]:
+    """What is wrong, in the second person, and what helps; other explanations by name."""
+    if not failure.diagnosis:
+        return []
+    first, *others = failure.diagnosis
+    found = [MISTAKES[name] for name in first.split("+")]
+    paragraphs = [f"{m.id}{_in_brackets(m.errata)}: {m.diagnosis}" for m in found]
+    paragraphs += [f"help: {m.remedy}" for m in found]
+    if all(m.kind == "convention" for m in found):
+        accept = " ".join(f"--accept {m.id}" for m in found)
+        paragraphs.append(f"This is another convention; {accept} judges the rest relative to it.")
+    if others:
+        more = f" and {len(others) - LISTED} more" * (len(others) > LISTED)
+        paragraphs.append(f"No question told it from: {', '.join(others[:LISTED])}{more}.")
+    return [f"  {line}" for p in paragraphs for line in wrapped(p, WIDTH - 4)]
+
+
+def wrapped(paragraph: str, width: int = WIDTH) -> list[str]:
+    """A paragraph in lines; command words stay whole."""
+    return textwrap.wrap(paragraph, width, break_on_hyphens=False)
+
+
+def _in_brackets(ids: tuple[str, ...]) -> str:
+    return f" [{', '.join(ids)}]" if ids else ""
 
 
 def _worst(failure: Failure) -> list[str]:
@@ -205,31 +271,33 @@ def _worst(failure: Failure) -> list[str]:
     ]
 
 
-def _arrays(failure: Failure) -> list[str]:
-    """Arguments, then got and expected, side by side as far as they fit."""
+def _arrays(failure: Failure, room: int) -> list[str]:
+    """Arguments, then got and expected, side by side, if they fit into so many lines; else the wrong entries."""
     named = list(failure.case.arguments.items())
     answered = [] if failure.answer is None else [failure.answer]
     if sum(a.size for a in [*failure.case.arguments.values(), *answered]) > FULL:
-        return _listed(failure)
-    blocks = [block for name, a in named for block in _blocks(name, a.astype(float))]
+        return _listed(failure, room)
+    blocks = [block for name, a in named for block in blocks_of(name, a.astype(float))]
     if failure.answer is not None and failure.right is not None:
-        blocks += _blocks(f"your {failure.output}", failure.answer, failure.wrong)
-        blocks += _blocks(f"right {failure.output}", failure.right)
-    return _side_by_side(blocks)
+        blocks += blocks_of(f"your {failure.output}", failure.answer, failure.wrong)
+        blocks += blocks_of(f"right {failure.output}", failure.right)
+    lines = side_by_side(blocks)
+    fits = len(lines) <= room and max(map(len, lines)) <= WIDTH - 2
+    return lines if fits else _listed(failure, room)
 
 
-def _listed(failure: Failure) -> list[str]:
+def _listed(failure: Failure, room: int) -> list[str]:
     if failure.answer is None or failure.right is None or failure.wrong is None:
         return []
-    places = np.argwhere(failure.wrong)
+    places, most = np.argwhere(failure.wrong), max(min(LISTED, room - 2), 1)
     lines = [
         f"{failure.output}{p.tolist()} is {failure.answer[tuple(p)]:.9g}, expected {failure.right[tuple(p)]:.9g}"
-        for p in places[:LISTED]
+        for p in places[:most]
     ]
-    return lines + [f"… and {len(places) - LISTED} more"] * (len(places) > LISTED)
+    return lines + [f"… and {len(places) - most} more"] * (len(places) > most) + [""]
 
 
-def _blocks(name: str, array: Array, wrong: Array | None = None) -> list[list[str]]:
+def blocks_of(name: str, array: Array, wrong: Array | None = None) -> list[list[str]]:
     """One block of text for each matrix over the last two axes; wrong entries carry a star."""
     if array.ndim < 2:
         array = array.reshape(1, -1)
@@ -245,7 +313,8 @@ def _blocks(name: str, array: Array, wrong: Array | None = None) -> list[list[st
     return blocks
 
 
-def _side_by_side(blocks: list[list[str]]) -> list[str]:
+def side_by_side(blocks: list[list[str]]) -> list[str]:
+    """Blocks of text next to each other as far as they fit into a line, each row followed by an empty line."""
     lines: list[str] = []
     row: list[list[str]] = []
 

@@ -4,21 +4,17 @@ import shlex
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from itertools import combinations
-from typing import Any, get_args
-
-import numpy as np
+from typing import Any
 
 from reference_cnn.oracle import notation, numbers
-from reference_cnn.oracle.call import PROFILES, Effort, Offered, keyword_of, numpy_draw
-from reference_cnn.oracle.cases import Case, Tier, cases
-from reference_cnn.oracle.judge import Failure, Kind, judge
+from reference_cnn.oracle.call import PROFILES
+from reference_cnn.oracle.cases import Case, cases
+from reference_cnn.oracle.examine import examine
 from reference_cnn.oracle.layers import LAYERS
-from reference_cnn.oracle.report import Report, Result, Verdict
-from reference_cnn.oracle.shapes import fits, more_calls
-from reference_cnn.oracle.shrink import smallest
-from reference_cnn.oracle.targets import Target, TargetError, UsageError, keywords_missing
-from reference_cnn.oracle.targets.ask import Answer, ask
+from reference_cnn.oracle.report import Report, Result
+from reference_cnn.oracle.shapes import fits
+from reference_cnn.oracle.targets import Target, TargetError, UsageError
+from reference_cnn.oracle.targets.layout import LAYOUTS, laid_out
 from reference_cnn.oracle.targets.process import TIMEOUT
 from reference_cnn.oracle.targets.remote import reach
 
@@ -28,14 +24,17 @@ def check(
     *,
     functions: Sequence[str] | None = None,
     dtype: str = "float64",
+    layout: str = "channels_first",
     rank: int = 2,
     accumulate: str | None = None,
     case: str | None = None,
     profile: str = "standard",
+    accept: Sequence[str] = (),
     seed: int = 0,
     timeout: float = TIMEOUT,
     memory: int | None = None,
     in_process: bool = False,
+    strict: bool = False,
     progress: Callable[[str], None] = lambda function: None,
 ) -> Report:
     """Judge an implementation of the layers: whether it is right, and if not, on which smallest input it is wrong.
@@ -43,7 +42,7 @@ def check(
     Parameters
     ----------
     target : module, object, mapping, path or str
-        It offers any subset of the six functions under their names and signatures; arrays are passed by position.
+        It offers any subset of the layers' functions under their names and signatures; arrays are passed by position.
         A str is a built-in name ("reference", "loops", "article", "scipy", "onnx"), a path that ends with .py, the
         dotted name of a module, or `"exec:PROGRAM ARGUMENTS"`, a program that speaks the protocol of spec/protocol.md.
         What a str or a path names runs in a process of its own, anything else in this one.
@@ -51,6 +50,8 @@ def check(
         Judge only these.
     dtype : str
         "float64", "float32", "float16" or "bfloat16": what the arguments have and the answers are owed in.
+    layout : str
+        "channels_first", or "channels_last": x (N, *D, C), w (*K, C/groups, F), and the gradients alike.
     rank : int
         Spatial axes of the convolutions.
     accumulate : str, optional
@@ -59,6 +60,8 @@ def check(
         Ask this one question, `"x=3x2x6x5 w=2x2x2x2 stride=3,4"`, instead of the standard ones.
     profile : str
         "quick", "standard" or "thorough": how many calls are drawn besides the fixed ones.
+    accept : sequence of str
+        Conventions, by their ids in the catalogue of mistakes, by which answers are judged, as "flipped-kernel".
     seed : int
         Draws other shapes, options and numbers; at least 0.
     timeout : float
@@ -67,6 +70,8 @@ def check(
         Bytes of address space that the target's process may take besides those it has when loaded (Linux only).
     in_process : bool
         Load the target into this process after all, as a debugger wants it: without limits, and a crash is a crash.
+    strict : bool
+        Notes are failures: a wider dtype than asked, a NaN where the one given is no factor.
     progress : callable
         Told the name of each function before it is judged.
 
@@ -90,8 +95,17 @@ def check(
     >>> report.passed, report.results["dense_forward"].failure.case.text
     (False, 'x=1x1 w=1x1 b=1')
     """
+    if layout not in LAYOUTS:
+        raise UsageError(f"check: layout must be one of {', '.join(LAYOUTS)}, is {layout!r}")
     with closing(reach(target, timeout=timeout, memory=memory, in_process=in_process)) as found:
-        chosen: dict[str, Any] = {"dtype": dtype, "rank": rank, "profile": profile, "seed": seed, "accumulate": accumulate}
+        chosen: dict[str, Any] = {
+            "dtype": dtype,
+            "rank": rank,
+            "profile": profile,
+            "seed": seed,
+            "accumulate": accumulate,
+            "accept": tuple(accept),
+        }
         standard = {f: cases(f, **chosen) for f in functions or LAYERS}
         questions = standard if case is None else _one_question(standard, case)
         if not any(f in found.functions for f in questions):
@@ -100,7 +114,14 @@ def check(
         results = {}
         for name, asked in questions.items():
             progress(name)
-            results[name] = _examine(found, asked, effort) if name in found.functions else Result("missing")
+            if name not in found.functions:
+                results[name] = Result("missing")
+                continue
+            function = laid_out(found.functions[name], name, layout)
+            # A case that is given alone tells mistakes apart badly: for the diagnosis the standard ones are asked too.
+            besides = [] if case is None else standard[name]
+            examined = examine(function, asked, effort, besides, strict=strict)
+            results[name] = _reproducible(examined, found, layout)
     return Report(found.name, dtype, seed, results, found.in_process)
 
 
@@ -110,7 +131,8 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
     questions = {}
     for name, asked in standard.items():
         if fits(name, call):
-            tiers = [replace(c, call=call) for c in {c.tier: c for c in asked}.values()]
+            alike = {c.tier: c for c in asked if (c.tier == "special") == (call.special is not None)}
+            tiers = [replace(c, call=call) for c in alike.values()]
             try:
                 questions[name] = [c for c in tiers if c.tier != "exact" or numbers.exact(c)]
                 # What the reference refuses is no question.
@@ -126,98 +148,26 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
     return questions
 
 
-def _examine(target: Target, asked: list[Case], effort: Effort | None) -> Result:
-    """Ask all, see what is offered, ask more of that, judge, shrink; without an effort, only what is asked."""
-    name = asked[0].function
-    function = target.functions[name]
-    lacking = keywords_missing(function, {k for c in asked for k in c.keywords})
-    questions = [c for c in asked if not lacking & set(c.keywords)]
-    answers = _answers(function, questions)
-    if "no b" in _refused(answers):
-        # A target that insists on a bias refuses each feature for want of one: ask again, with one.
-        with_bias = [replace(c, call=c.call.with_bias()) for c, _ in answers if "no b" in c.call.features]
-        questions += with_bias
-        answers += _answers(function, with_bias)
-    refused = _refused(answers)
-
-    def offered(feature: str) -> bool:
-        return feature not in refused and keyword_of(feature) not in lacking
-
-    if effort:
-        more = _more(asked[0], offered, effort)
-        questions += more
-        answers += _answers(function, more)
-    answered = [a for _, a in answers if a.outcome == "answered"]
-    omitted = [o for o in LAYERS[name].outputs if answered and all(a.outputs[o] is None for a in answered)]
-    required = set(LAYERS[name].outputs) - set(omitted)
-    judged = [
-        judge(c, a, required) for c, a in answers if a.outcome != "not implemented" and not refused & c.call.features
-    ]
-    not_offered = (*omitted, *sorted(lacking | refused), *_combinations(answers, refused))
-    if not judged:
-        return Result("missing", not_offered=("any call",) if answers else not_offered)
-    failures = [j.failure for j in judged if j.failure]
-    if not failures:
-        return Result("pass", len(judged), max(j.worst for j in judged), not_offered)
-    first = min(failures, key=lambda f: (get_args(Kind).index(f.kind), f.case.tier != "exact", f.case.size))
-
-    def attempt(case: Case) -> Failure | None:
-        if case.tier == "exact" and not numbers.exact(case):
-            return None
-        answer = ask(function, case)
-        unjudged = answer.outcome in ("not implemented", "not asked")
-        return None if unjudged else judge(case, answer, required).failure
-
-    # Each attempt at a smaller case that crashes or hangs would cost a start or the time limit.
-    as_it_is = effort is None or first.kind in ("crash", "hang")
-    failure = first if as_it_is else smallest(first, attempt, offered)
-    failure = replace(failure, reproduce=_reproduce(target, failure.case))
-    verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
-    unasked = len(questions) - len(answers)
-    return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked)
+def _reproducible(result: Result, target: Target, layout: str) -> Result:
+    """Add to a failure the line that asks again."""
+    failure = result.failure
+    if failure is None:
+        return result
+    return replace(result, failure=replace(failure, reproduce=_reproduce(target, failure.case, layout)))
 
 
-def _answers(function: Callable[..., Any], questions: list[Case]) -> list[tuple[Case, Answer]]:
-    """Ask; leave out what was not asked, since the target has died too often [PROTO-C3]."""
-    answers = [(case, ask(function, case)) for case in questions]
-    return [(case, answer) for case, answer in answers if answer.outcome != "not asked"]
-
-
-def _more(case: Case, offered: Offered, effort: Effort) -> list[Case]:
-    """Cases drawn from what the target offers, so that every pair of features that it has is asked about."""
-    calls = more_calls(case.function, numpy_draw(case.seed, case.rank, 1), case.rank, offered, effort)
-    questions = [replace(case, call=call, tier=tier) for call in calls for tier in get_args(Tier)]
-    return [question for question in questions if question.tier != "exact" or numbers.exact(question)]
-
-
-def _refused(answers: list[tuple[Case, Answer]]) -> set[str]:
-    """Features with which every call is refused, while calls without them are answered."""
-    refused = set()
-    for feature in sorted({f for c, _ in answers for f in c.call.features}):
-        having = [a.outcome in ("refused", "not implemented") for c, a in answers if feature in c.call.features]
-        others = [a.outcome == "answered" for c, a in answers if feature not in c.call.features]
-        if all(having) and any(others):
-            refused.add(feature)
-    return refused
-
-
-def _combinations(answers: list[tuple[Case, Answer]], refused: set[str]) -> list[str]:
-    """What the calls that are "not implemented" for no single feature have in common, as the target says it."""
-    left = [c.call.features for c, a in answers if a.outcome == "not implemented" and not refused & c.call.features]
-    answered = [c.call.features for c, a in answers if a.outcome == "answered"]
-    pairs = {
-        p for features in left for p in combinations(sorted(features), 2) if not any(set(p) <= f for f in answered)
+def _reproduce(target: Target, case: Case, layout: str) -> str:
+    options: dict[str, tuple[Any, Any]] = {
+        "layout": (layout, LAYOUTS[0]),
+        "dtype": (case.dtype, "float64"),
+        "accumulate": (case.accumulate, None),
+        "seed": (case.seed, 0),
     }
-    unexplained = [features for features in left if not any(set(p) <= features for p in pairs)]
-    return [" with ".join(p) for p in sorted(pairs)] + [f"{len(unexplained)} other calls"] * bool(unexplained)
-
-
-def _reproduce(target: Target, case: Case) -> str:
-    options = {"dtype": (case.dtype, "float64"), "accumulate": (case.accumulate, None), "seed": (case.seed, 0)}
     changed = {name: value for name, (value, default) in options.items() if value != default}
     if target.command is None:
+        changed |= {"accept": list(case.accept)} if case.accept else {}
         words = [f"functions=[{case.function!r}]", f"case={case.text!r}"] + [f"{k}={v!r}" for k, v in changed.items()]
         return f"check(target, {', '.join(words)})"
-    flags = "".join(f" --{k} {v}" for k, v in changed.items())
+    flags = "".join(f" --{k} {v}" for k, v in changed.items()) + "".join(f" --accept {name}" for name in case.accept)
     where = shlex.quote(target.command)
     return f'reference-cnn check {where} --only {case.function} --case "{case.text}"{flags}'

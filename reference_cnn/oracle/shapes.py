@@ -146,6 +146,8 @@ def fits(function: str, call: Call) -> bool:
     layer, shapes, options = LAYERS[function], dict(call.shapes), dict(call.options)
     if set(options) - set(ASKING[layer.family].options) or set(layer.positional) - set(options):
         return False
+    if call.special and call.special[1] not in layer.arguments:
+        return False
     axes = {name: len(shape) for name, shape in call.shapes}
     if layer.family in ("conv", "dense"):
         right = {"x", "w"} | ({"b"} & set(shapes) & set(layer.arguments))

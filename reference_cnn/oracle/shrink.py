@@ -24,7 +24,7 @@ def calls(draw: strategies.DrawFn, case: Case, offered: Offered) -> Call:
     def integer(low: int, high: int) -> int:
         return draw(strategies.integers(low, high))
 
-    return drawn_call(case.function, integer, case.rank, offered)
+    return drawn_call(case.function, integer, case.rank, offered)._replace(special=case.call.special)
 
 
 def smallest(failure: Failure, attempt: Callable[[Case], Failure | None], offered: Offered) -> Failure:

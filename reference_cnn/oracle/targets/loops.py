@@ -4,7 +4,7 @@ Written from spec/*.md, and sharing nothing with the layers but the dtype to com
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -127,8 +127,19 @@ def max_pool_forward(x: Array, window: Any, *, stride: Any = None, padding: Any 
     """y[n, c, o] = max_k x[n, c, o·stride + k·dilation − before]."""
     y = np.empty((*x.shape[:2], *(a.out for a in _pool_axes(x, window, stride, padding, dilation))), x.dtype)
     for n, c, o, places in _pools(x, window, stride, padding, dilation):
-        y[(n, c, *o)] = max(x[(n, c, *i)] for i in places)
+        y[(n, c, *o)] = _largest(x[(n, c, *i)] for i in places)
     return y
+
+
+def _largest(values: Iterable[Any]) -> Any:
+    """The first of the largest; NaN, which differs from itself, is larger than anything."""
+    found = None
+    for value in values:
+        if found is None or value > found or value != value:  # noqa: PLR0124  # what NaN is known by
+            found = value
+        if found != found:  # noqa: PLR0124
+            return found
+    return found
 
 
 def max_pool_backward(
@@ -188,7 +199,7 @@ def _pools(x: Array, window: Any, stride: Any, padding: Any, dilation: Any) -> A
 
 def relu(z: Array) -> Array:
     """The larger of z and 0, number by number."""
-    return np.array([v if v > 0 else v * 0 for v in z.flat], z.dtype).reshape(z.shape)
+    return np.array([0 if v <= 0 else v for v in z.flat], z.dtype).reshape(z.shape)
 
 
 def relu_prime(z: Array) -> Array:

@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def _started(name: str, program: Program) -> Target:
         raise TargetError(f"{name} cannot be asked: {Answer(error.outcome, {}, str(error)).finding}") from error
     try:
         if "error" in greeting:
-            raise TargetError(str(greeting["error"]))
+            raise TargetError(wire.printable(" ".join(str(greeting["error"]).split())))
         functions = {n: Remote(program, n, k) for n, k in _offered(name, greeting).items()}
     except BaseException:
         program.close()
@@ -117,9 +118,10 @@ class Remote:
     def __init__(self, program: Program, name: str, keywords: Sequence[str] | None) -> None:
         self._program, self._name = program, name
         self._lost = self._lost_in_all = 0
-        names = list(dict.fromkeys(k for k in keywords or () if k.isidentifier()))
+        # Any text may come; what cannot be a keyword in Python is none of ours.
+        names = {k for k in keywords or () if k.isidentifier() and not iskeyword(k)} - {"arguments", "keywords"}
         parameters = [inspect.Parameter("arguments", inspect.Parameter.VAR_POSITIONAL)]
-        parameters += [inspect.Parameter(k, inspect.Parameter.KEYWORD_ONLY, default=None) for k in names]
+        parameters += [inspect.Parameter(k, inspect.Parameter.KEYWORD_ONLY, default=None) for k in sorted(names)]
         if keywords is None:
             parameters.append(inspect.Parameter("keywords", inspect.Parameter.VAR_KEYWORD))
         # What inspect.signature, and so the oracle, takes for the keywords that are offered.

@@ -1,0 +1,236 @@
+"""Which known mistake explains the answers: one that reproduces every one of them, or none."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import permutations
+from typing import NamedTuple
+
+import numpy as np
+
+from reference_cnn.oracle.call import TIES
+from reference_cnn.oracle.cases import Case
+from reference_cnn.oracle.evidence import Explanation, Observation, Outputs
+from reference_cnn.oracle.judge import judge
+from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.mistakes import of_function
+from reference_cnn.oracle.targets.ask import Answer
+
+Answers = Sequence[tuple[Case, Answer]]
+# Cases of fewer elements agree too easily.
+TINY = 40
+# Larger cases cost too much to answer in so many wrong ways.
+LARGE = 10_000
+# So few mistakes are paired without looking whether what the one changes alone is right.
+FEW = 30
+# How many further questions may be asked to tell two explanations apart.
+QUESTIONS = 4
+# A dtype in which sums may have been formed that should have been formed in a wider one.
+NARROWER = {"float64": "float32", "float32": "float16", "float16": "float16", "bfloat16": "bfloat16"}
+
+# Functions that add up.
+SUMS = ("conv", "dense", "max pool", "average pool", "error")
+
+
+def diagnose(
+    answers: Answers,
+    ask: Callable[[Case], Answer] | None = None,
+    more: Iterable[Case] = (),
+) -> tuple[str, ...]:
+    """Return the known mistakes, and if no single one does, the pairs, that reproduce every answer; best first.
+
+    Parameters
+    ----------
+    answers : sequence of (Case, Answer)
+        Everything that one function was asked, in order, without calls that it does not offer; large cases are
+        passed over.
+    ask : callable, optional
+        Asks the function one more question.
+    more : iterable of Case
+        Questions that may be asked to tell two explanations apart.
+
+    Returns
+    -------
+    tuple of str
+        Ids of mistakes, two of them joined by "+". Empty where nothing in the catalogue explains every answer.
+    """
+    # A NaN that should not be there, or should, is no mistake of the catalogue.
+    small = [(case, a) for case, a in answers if case.size <= LARGE and case.call.special in (None, TIES)]
+    seen = [Observation(case, answer, judge(case, answer).failure is not None) for case, answer in small]
+    if not any(o.wrong for o in seen):
+        return ()
+    exact = [o for o in seen if o.case.exact]
+    telling = exact if any(o.wrong for o in exact) else seen
+    singles = _singles(seen)
+    found = _explaining(singles, telling, seen) or _explaining(
+        [replace(e, native=True) for e in singles], telling, seen
+    )
+    if found and telling is exact:
+        found = _explaining(found, seen, seen) or _with_another(found[0], singles, seen) or found
+    found = found or _explaining(_pairs(singles, telling), telling, seen)
+    found = _told_apart(found, ask, more)
+    return tuple(dict.fromkeys(e.name for e in found)) or _narrow(seen)
+
+
+def _singles(seen: Sequence[Observation]) -> list[Explanation]:
+    case = seen[0].case
+    known = [m for m in of_function(case.function) if m.id not in case.accept]
+    return [Explanation.of((m, wrap)) for m in known for wrap in m.wraps[case.function]]
+
+
+def _explaining(
+    candidates: Iterable[Explanation], telling: Sequence[Observation], seen: Sequence[Observation]
+) -> list[Explanation]:
+    """Those that reproduce everything, those with the most evidence first."""
+    order = _most_telling_first(telling)
+    scored = [(e, _evidence(e, seen if e.stateful else order)) for e in candidates]
+    return [e for e, score in sorted(scored, key=lambda pair: -pair[1]) if score > 0]
+
+
+def _most_telling_first(telling: Sequence[Observation]) -> list[Observation]:
+    """Wrong numbers first, with many features at once; small cases before large ones, but not tiny ones."""
+    return sorted(telling, key=_bluntness)
+
+
+def _bluntness(o: Observation) -> tuple[bool, bool, int, bool, int]:
+    return not o.wrong, o.loud(o.outputs), -len(o.case.call.features), o.case.size < TINY, o.case.size
+
+
+def _evidence(explanation: Explanation, order: Sequence[Observation]) -> int:
+    """How many wrong answers it reproduces by their numbers; -1 if it fails to reproduce a single answer."""
+    function = explanation.implementation(order[0].case)
+    native, count = explanation.native, 0
+    for observation in order:
+        predicted = observation.predict(function, native=native)
+        if not observation.agrees(predicted, explanation):
+            return -1
+        count += observation.tells(predicted, explanation)
+    return count
+
+
+def _with_another(first: Explanation, singles: Sequence[Explanation], seen: Sequence[Observation]) -> list[Explanation]:
+    """The first with one more mistake, made before or after it, that changes what it answers."""
+    others = [e for e in singles if e.steps[0][0] is not first.steps[0][0]]
+    both = [Explanation.of(*a.steps, *b.steps) for e in others for a, b in ((first, e), (e, first))]
+    return [e for e in _explaining(both, seen, seen) if _differ(e, first, seen)]
+
+
+def _differ(one: Explanation, other: Explanation, seen: Sequence[Observation]) -> bool:
+    """Whether two explanations foretell different answers to anything."""
+    a, b = (e.implementation(seen[0].case) for e in (one, other))
+    return any(not _alike(o, o.predict(a, native=one.native), o.predict(b, native=other.native), one) for o in seen)
+
+
+class Probe(NamedTuple):
+    """What a mistake does at one observation: outputs that it changes, and where that is what was answered."""
+
+    changed: set[str]
+    agreed: set[str]
+    loud: bool
+
+
+def _pairs(singles: Sequence[Explanation], telling: Sequence[Observation]) -> Iterator[Explanation]:
+    """Pairs of mistakes, in both orders, that each change something, and only outputs that are wrong."""
+    order = _most_telling_first(telling)
+    affected = {name for o in telling if o.wrong for name in _changed(o, o.outputs)}
+    # On exact numbers no arithmetic shows.
+    exact = order[0].case.exact
+    able = [e for e in singles if not (exact and e.native) and _concerns(e, order, affected)]
+    probes = [_probe(e, order[0]) for e in able]
+    untouched = set(order[0].right) - _changed(order[0], order[0].outputs)
+    for (one, p), (other, q) in permutations(zip(able, probes), 2):
+        if one.steps[0][0] is other.steps[0][0]:
+            continue
+        if len(able) <= FEW or _plausible(p, q, untouched, order[0]):
+            yield Explanation.of(*one.steps, *other.steps)
+
+
+def _probe(explanation: Explanation, o: Observation) -> Probe:
+    predicted = o.predict(explanation.implementation(o.case), native=explanation.native)
+    # What depends on the calls before says nothing about one call.
+    if explanation.stateful or o.loud(predicted) or predicted is None or o.outputs is None:
+        return Probe(set(), set(), True)
+    agreed = {name for name, got in o.outputs.items() if got is None or o.same(got, predicted[name], explanation)}
+    return Probe(_changed(o, predicted), agreed, False)
+
+
+def _plausible(one: Probe, other: Probe, untouched: set[str], o: Observation) -> bool:
+    """Whether two mistakes can explain the answer: what one of them alone changes must already agree."""
+    if one.loud or other.loud:
+        return True
+    for name in o.outputs or ():
+        by = [p for p in (one, other) if name in p.changed]
+        if len(by) < 2 and name not in (by[0].agreed if by else untouched):
+            return False
+    return True
+
+
+def _changed(o: Observation, answered: Outputs | None) -> set[str]:
+    """The outputs that differ from the right ones; all of them where there is an exception."""
+    if answered is None:
+        return set(o.right)
+    return {name for name, got in answered.items() if got is not None and not o.same(got, o.right[name])}
+
+
+def _concerns(explanation: Explanation, order: Sequence[Observation], affected: set[str]) -> bool:
+    """Whether a mistake changes anything, and where first it does, only what is wrong somewhere."""
+    function = explanation.implementation(order[0].case)
+    for o in order:
+        changed = _changed(o, o.predict(function, native=explanation.native))
+        if changed:
+            return changed <= affected
+    return False
+
+
+def _told_apart(
+    found: list[Explanation], ask: Callable[[Case], Answer] | None, more: Iterable[Case]
+) -> list[Explanation]:
+    """Ask further questions on which the explanations differ, and keep those that foretell the answers."""
+    asked = 0
+    for case in more if ask else ():
+        if len({e.name for e in found}) < 2 or asked == QUESTIONS or any(e.stateful for e in found):
+            break
+        unknown = Observation(case, Answer("answered", {}), True)
+        predicted = [unknown.predict(e.implementation(case), native=e.native) for e in found]
+        if all(_alike(unknown, predicted[0], p) for p in predicted[1:]):
+            continue
+        asked += 1
+        assert ask is not None
+        known = replace(unknown, answer=ask(case))
+        # An answer that nothing foretells means that it is no known mistake after all.
+        found = [e for e, p in zip(found, predicted) if known.agrees(p, e)]
+    return found
+
+
+def _alike(o: Observation, one: Outputs | None, other: Outputs | None, explanation: Explanation | None = None) -> bool:
+    """Whether two predictions are the same, as closely as an explanation is judged."""
+    if one is None or other is None:
+        return one is other
+    return all(o.same(one[name], other[name], explanation) for name in one)
+
+
+def _narrow(seen: Sequence[Observation]) -> tuple[str, ...]:
+    """Whether every answer is right for sums formed in a narrower dtype."""
+    case = seen[0].case
+    narrow = NARROWER[case.dtype]
+    if case.accumulate is not None:
+        return ()
+    if any(o.wrong and o.case.exact for o in seen) or LAYERS[case.function].family not in SUMS:
+        return ()
+    fits = all(_fits(o, narrow) for o in seen if o.wrong)
+    return ("narrow-accumulation",) * fits
+
+
+def _fits(o: Observation, narrow: str) -> bool:
+    if o.outputs is None or o.loud(o.outputs):
+        return False
+    expected = replace(o.case, accumulate=narrow).expected
+    # Arguments that were rounded to the narrower dtype first bring three more roundings to every product.
+    slack = 1 if narrow == o.case.dtype else 4
+    for name, got in o.outputs.items():
+        if got is not None:
+            wide = got.astype(np.float64)
+            if narrow != o.case.dtype and not np.array_equal(wide, wide.astype(narrow)):
+                return False
+            if not (np.abs(wide - expected[name].value) <= slack * expected[name].bound).all():
+                return False
+    return True

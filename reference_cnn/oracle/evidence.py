@@ -1,0 +1,144 @@
+"""What was answered, what a mistake would have answered, and whether these are the same."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from reference_cnn._validate import Array
+from reference_cnn.oracle import bounds
+from reference_cnn.oracle.cases import Case
+from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.mistakes import MISTAKES, Implementation, Mistake, accepted
+from reference_cnn.oracle.mistakes.entry import Wrap
+from reference_cnn.oracle.targets.ask import Answer, outputs
+
+Outputs = dict[str, Array | None]
+
+# How many units of roundoff two ways to compute the same wrong number may lie apart.
+UNITS = 8
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One mistake, or two, made in a certain way, the last upon the first; `native` in the case's own arithmetic."""
+
+    steps: tuple[tuple[Mistake, Wrap], ...]
+    native: bool = False
+
+    @property
+    def name(self) -> str:
+        """The ids in the order of the catalogue, joined by +."""
+        order = list(MISTAKES)
+        return "+".join(sorted((m.id for m, _ in self.steps), key=order.index))
+
+    @classmethod
+    def of(cls, *steps: tuple[Mistake, Wrap]) -> "Explanation":
+        """In float64, unless it is the dtype's own arithmetic that goes wrong."""
+        return cls(steps, any(m.native for m, _ in steps))
+
+    @property
+    def strict(self) -> bool:
+        """Whether small numbers have to agree as closely as large ones."""
+        return any(m.native for m, _ in self.steps)
+
+    @property
+    def stateful(self) -> bool:
+        """Whether an answer depends on the calls before."""
+        return any(m.stateful for m, _ in self.steps)
+
+    def implementation(self, case: Case) -> Implementation:
+        """What a case is judged by, with the mistakes in it."""
+        built = accepted(case.function, case.accept)
+        for _, wrap in self.steps:
+            built = wrap(built)
+        return built
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One question and its answer."""
+
+    case: Case
+    answer: Answer
+    wrong: bool
+
+    @cached_property
+    def wide(self) -> list[Array]:
+        """The arguments in float64, in which integers stay exact whatever a mistake does to them."""
+        return [a if a.dtype.kind in "iu" else a.astype(np.float64) for a in self.case.arguments.values()]
+
+    @property
+    def right(self) -> Outputs:
+        """The reference's answer."""
+        return {name: e.value for name, e in self.case.expected.items()}
+
+    def predict(self, implementation: Implementation, *, native: bool) -> Outputs | None:
+        """What the implementation answers; None where it raises."""
+        arguments = list(self.case.arguments.values()) if native else self.wide
+        try:
+            with np.errstate(all="ignore"):
+                answer = implementation(*(a.copy() for a in arguments), *self.case.positional, **self.case.keywords)
+            return outputs(answer, LAYERS[self.case.function].outputs)
+        except (ValueError, TypeError, IndexError):
+            return None
+
+    def agrees(self, predicted: Outputs | None, explanation: Explanation) -> bool:
+        """Whether the answer is the one predicted; how a wrong shape or an exception comes about may differ."""
+        if self.loud(predicted):
+            return self.loud(self.outputs)
+        if predicted is None or self.outputs is None:
+            return False
+        return all(
+            got is None or self.same(got, predicted[name], explanation, self.slack(name))
+            for name, got in self.outputs.items()
+        )
+
+    @property
+    def outputs(self) -> Outputs | None:
+        """What was answered; None for an exception."""
+        return self.answer.outputs if self.answer.outcome == "answered" else None
+
+    def loud(self, answered: Outputs | None) -> bool:
+        """Whether an answer is an exception or has a wrong shape."""
+        return answered is None or any(
+            a is not None and a.shape != self.case.expected[name].value.shape for name, a in answered.items()
+        )
+
+    def tells(self, predicted: Outputs | None, explanation: Explanation) -> bool:
+        """Whether an answer that agrees is evidence: it is wrong, and by its numbers."""
+        if not self.wrong or predicted is None or self.outputs is None:
+            return False
+        return any(
+            got is not None
+            and self.same(got, predicted[name], explanation, self.slack(name))
+            and not self.same(self.right[name], predicted[name], explanation)
+            for name, got in self.outputs.items()
+        )
+
+    def slack(self, name: str) -> float:
+        """How far rounding may take a right answer."""
+        return float(self.case.expected[name].bound.max(initial=0))
+
+    def same(self, got: Any, predicted: Any, explanation: Explanation | None = None, slack: float = 0) -> bool:
+        """Whole numbers must be equal, after rounding to the dtype; others within a few units in the last place."""
+        if np.asarray(got).dtype.kind == "c":
+            return False  # no known mistake turns real numbers into complex ones
+        got, dtype = np.asarray(got).astype(np.float64), self.case.dtype
+        with np.errstate(all="ignore"):
+            rounded = np.asarray(predicted).astype(dtype).astype(np.float64)
+            if got.shape != rounded.shape:
+                return False
+            unit, tiny = bounds.unit(dtype), 4 * bounds.Precision.of(dtype).output_tiny
+            strict, stateful = (explanation.strict, explanation.stateful) if explanation else (False, False)
+            size = np.abs(rounded) if strict else np.abs(rounded[np.isfinite(rounded)]).max(initial=0)
+            # What adds up over many calls, so does its rounding.
+            units = UNITS**2 if stateful and unit < 1e-6 else UNITS
+            whole = (got % 1 == 0) & (rounded % 1 == 0) & (np.abs(rounded) * unit <= 1)
+            near = np.abs(got - rounded) <= units * unit * size + tiny + (0 if strict else slack)
+            # Nothing is near infinity but infinity.
+            near &= np.isfinite(rounded)
+            if self.case.exact and not stateful:
+                near &= ~whole
+            return bool(((got == rounded) | near | (np.isnan(got) & np.isnan(rounded))).all())

@@ -1,0 +1,125 @@
+"""A mistake explained: what, why, what helps, and an example small enough to do by hand, worked out on the spot."""
+
+import difflib
+from collections.abc import Sequence
+
+import numpy as np
+
+import reference_cnn
+from reference_cnn._gradients import unpack
+from reference_cnn._validate import Array
+from reference_cnn.oracle.mistakes import MISTAKES, Implementation, Mistake
+from reference_cnn.oracle.questions import Question, questions
+from reference_cnn.oracle.report import blocks_of, side_by_side, wrapped
+
+# How many questions are tried for one that shows in numbers what others show in a shape.
+PATIENCE = 600
+OUTPUTS = {"conv_backward": ("dx", "dw", "db"), "dense_backward": ("dx", "dw", "db")}
+
+
+def explain_mistakes(names: str) -> str:
+    """Explain one mistake of the catalogue, or several joined by "+"."""
+    return "\n\n".join(_explained(MISTAKES[name]) for name in names.split("+"))
+
+
+def known(names: str) -> bool:
+    """Whether these are ids of mistakes."""
+    return all(name in MISTAKES for name in names.split("+"))
+
+
+def near(name: str, clauses: Sequence[str]) -> list[str]:
+    """Ids of clauses and mistakes that are written much like `name`."""
+    ids = {i.lower(): i for i in (*clauses, *MISTAKES)}
+    return [ids[i] for i in difflib.get_close_matches(name.lower(), ids, n=3, cutoff=0.7)]
+
+
+def _explained(mistake: Mistake) -> str:
+    """Everything the catalogue knows, and an example for the first function for which there is one."""
+    what = "a difference of convention" if mistake.kind == "convention" else "an error"
+    paragraphs = [
+        f"{mistake.id}: {what} in {', '.join(mistake.functions)}",
+        mistake.diagnosis,
+        f"help: {mistake.remedy}",
+        f"Where it hides: {mistake.hides}.",
+    ]
+    if mistake.seen or mistake.errata:
+        paragraphs.append(f"Seen: {', '.join(mistake.seen + mistake.errata)}.")
+    lines = [line for p in paragraphs for line in wrapped(p)]
+    return "\n".join([*lines, "", *example(mistake)]).rstrip()
+
+
+def example(mistake: Mistake) -> list[str]:
+    """The smallest input that shows the mistake, with the wrong answer and the right one."""
+    function, way, question = _telling(mistake)
+    right = _answer(getattr(reference_cnn, function), function, question)
+    wrong = _answer(mistake.wraps[function][way](getattr(reference_cnn, function)), function, question, mistake)
+    options = "".join(f", {k}={v}" for k, v in question.options.items())
+    dtype = next(iter(question.arrays.values())).dtype
+    lines = [*wrapped(f"For example, {function}({', '.join(question.arrays)}{options}) in {dtype}:"), ""]
+    blocks = [b for name, a in question.arrays.items() for b in blocks_of(name, a.astype(float))]
+    if isinstance(wrong, str) or isinstance(right, str):
+        return [*lines, *side_by_side(blocks), f"Yours raises {wrong}"]
+    for name, value in right.items():
+        if not _equal(value, wrong[name]):
+            blocks += blocks_of(f"your {name}", wrong[name], _marks(wrong[name], value))
+            blocks += blocks_of(f"right {name}", value)
+    after = " The second of two equal calls is shown." * mistake.stateful
+    return [*lines, *side_by_side(blocks)[:-1], *([after.strip()] if after else [])]
+
+
+Telling = tuple[str, int, Question]
+
+
+def _telling(mistake: Mistake) -> Telling:
+    """The first question whose answers differ: in their numbers, else in shape, else by an exception."""
+    found: dict[str, Telling] = {}
+    for function in mistake.functions:
+        for way, wrap in enumerate(mistake.wraps[function]):
+            for tried, question in enumerate(questions(mistake.id, function)):
+                right = _answer(getattr(reference_cnn, function), function, question)
+                wrong = _answer(wrap(getattr(reference_cnn, function)), function, question, mistake)
+                found.setdefault(_difference(right, wrong), (function, way, question))
+                if "numbers" in found or (tried > PATIENCE and set(found) & {"shape", "exception"}):
+                    break
+    return next(found[how] for how in ("numbers", "shape", "exception") if how in found)
+
+
+def _difference(right: dict[str, Array] | str, wrong: dict[str, Array] | str) -> str:
+    if isinstance(right, str):
+        return "no question"
+    if isinstance(wrong, str):
+        return "exception"
+    if any(a.shape != wrong[name].shape for name, a in right.items()):
+        return "shape"
+    return "none" if all(_equal(a, wrong[name]) for name, a in right.items()) else "numbers"
+
+
+def _equal(a: Array, b: Array) -> bool:
+    """Whether two arrays print alike: a difference that is not shown explains nothing."""
+    marks = _marks(a, b)
+    return marks is not None and not marks.any()
+
+
+def _marks(a: Array, b: Array) -> Array | None:
+    """Where two arrays differ, if they have one shape."""
+    if a.shape != b.shape:
+        return None
+    return np.asarray(~np.isclose(a.astype(float), b.astype(float), rtol=1e-5, atol=0, equal_nan=True))
+
+
+def _answer(
+    function: Implementation, name: str, question: Question, mistake: Mistake | None = None
+) -> dict[str, Array] | str:
+    """The outputs by name, or the exception in words; what a function leaves of its argument counts as an output."""
+    arrays = {n: a.copy(order="K") for n, a in question.arrays.items()}
+    with np.errstate(all="ignore"):
+        try:
+            answer = function(*arrays.values(), **question.options)
+            if mistake is not None and mistake.stateful:
+                answer = function(*arrays.values(), **question.options)
+        except (ValueError, TypeError, IndexError) as error:
+            return f"{type(error).__name__}: {error}"
+    names = OUTPUTS.get(name, ("answer",))
+    values = [answer] if len(names) == 1 else unpack(answer, names)
+    after = {f"{n} afterwards": a for n, a in arrays.items()}
+    return {n: np.asarray(v) for n, v in zip(names, values)} | after

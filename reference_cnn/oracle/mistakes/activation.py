@@ -1,0 +1,173 @@
+"""Mistakes in the activations and their derivatives."""
+
+from typing import Any
+
+import numpy as np
+
+from reference_cnn._validate import Array
+from reference_cnn.activation import sigmoid
+from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, Wrap, answering
+
+
+def _instead(formula: Any) -> tuple[Wrap, ...]:
+    """Another formula for the whole, whatever is below."""
+
+    def wrap(below: Implementation) -> Implementation:
+        def wrong(*arrays: Array) -> Array:
+            with np.errstate(all="ignore"):
+                return np.asarray(formula(*arrays)).astype(arrays[0].dtype)
+
+        return wrong
+
+    return (wrap,)
+
+
+def _naive(z: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-z)))
+
+
+def _by_tanh(z: Array) -> Array:
+    return np.asarray((1 + np.tanh(z / 2)) / 2)
+
+
+def _prime_of_activation(z: Array) -> Array:
+    a = sigmoid(z)
+    return np.asarray(a * (1 - a))
+
+
+def _in_place(below: Implementation) -> Implementation:
+    """The answer is written over the argument."""
+
+    def wrong(*arrays: Array) -> Array:
+        arrays[0][...] = below(*arrays)
+        return arrays[0].copy()
+
+    return wrong
+
+
+def _rows_as_columns(below: Implementation) -> Implementation:
+    """The first axis in the place of the last."""
+
+    def wrong(*arrays: Array) -> Array:
+        return np.asarray(below(*(a.swapaxes(0, -1) for a in arrays))).swapaxes(0, -1)
+
+    return wrong
+
+
+def _exponentials(z: Array, top: Any) -> Array:
+    e = np.exp(z - top)
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def _step(z: Array) -> Array:
+    return np.asarray(z >= 0)
+
+
+ACTIVATION = (
+    Mistake(
+        "prime-of-input",
+        "You compute z·(1 − z): the derivative in terms of a = sigmoid(z), but it is given z.",
+        "Take a = sigmoid(z) first, then a·(1 − a).",
+        "nowhere",
+        {"sigmoid_prime": _instead(lambda z: z * (1 - z))},
+        ("libBrain#78",),
+        errata=("ERR-D10",),
+    ),
+    Mistake(
+        "prime-twice",
+        "You apply the sigmoid twice before you differentiate: σ′(σ(z)).",
+        "Your function is given z; do not pass it sigmoid(z).",
+        "nowhere",
+        {"sigmoid_prime": (lambda below: lambda z: below(sigmoid(z)),)},
+    ),
+    Mistake(
+        "prime-one",
+        "You leave out the derivative: yours is 1 everywhere.",
+        "Multiply by σ′(z) (or relu′(z)) on the way back.",
+        "positive numbers, for relu",
+        {name: _instead(np.ones_like) for name in ("sigmoid_prime", "relu_prime")},
+    ),
+    Mistake(
+        "sigmoid-sign",
+        "You compute 1/(1 + exp(z)): the sign of the exponent is missing.",
+        "σ(z) = 1/(1 + exp(−z)).",
+        "z = 0",
+        {"sigmoid": (answering(lambda a, z: (1 - a).astype(a.dtype)),)},
+    ),
+    Mistake(
+        "sigmoid-overflow",
+        "You compute 1/(1 + exp(−z)) as it stands: exp overflows for large negative z.",
+        "Take exp only of numbers up to 0: for z < 0 it is exp(z)/(1 + exp(z)).",
+        "float64 and float32, but for a warning; float16 down to z = −11",
+        {"sigmoid": _instead(_naive)},
+        ("NumPyCNN#13",),
+        native=True,
+    ),
+    Mistake(
+        "sigmoid-by-tanh",
+        "You compute (1 + tanh(z/2))/2, which loses all digits for negative z.",
+        "Use exp(z)/(1 + exp(z)) for z < 0; or say that absolute accuracy is enough for you.",
+        "z above 0, and a few units below",
+        {"sigmoid": _instead(_by_tanh)},
+        kind="convention",
+        native=True,
+    ),
+    Mistake(
+        "sigmoid-prime-cancel",
+        "You compute a·(1 − a), which is 0 as soon as a rounds to 1.",
+        "Use exp(−|z|)/(1 + exp(−|z|))², which keeps the tail.",
+        "z up to 17 in float32, 37 in float64, and within what the oracle grants everywhere",
+        {"sigmoid_prime": _instead(_prime_of_activation)},
+        native=True,
+    ),
+    Mistake(
+        "relu-mask",
+        "Your derivative of relu is 1 at 0, where the definition says 0.",
+        "Use z > 0, not z >= 0; every number from 0 to 1 is a subgradient, so you may keep yours and say so.",
+        "data without exact zeros",
+        {"relu_prime": _instead(_step)},
+        kind="convention",
+    ),
+    Mistake(
+        "written-input",
+        "You write into your argument.",
+        "Work on a copy: z = np.where(…) or z = z.copy().",
+        "callers that never use the argument again",
+        dict.fromkeys(("relu", "relu_prime", "sigmoid", "sigmoid_prime", "softmax"), (_in_place,)),
+        ("caffe#2413",),
+        native=True,
+    ),
+    Mistake(
+        "softmax-diagonal",
+        "You use only the diagonal of the softmax's derivative: a·(1 − a)·da.",
+        "Every output depends on every input: dz = a·(da − Σ da·a).",
+        "one class",
+        {"softmax_backward": _instead(lambda da, a: a * (1 - a) * da)},
+        ("libnd4j#440✓",),
+    ),
+    Mistake(
+        "softmax-global-max",
+        "You subtract the largest logit of the whole array: other rows underflow to 0/0.",
+        "Subtract each row's own maximum.",
+        "logits of moderate and similar size",
+        {"softmax": _instead(lambda z: _exponentials(z, z.max()))},
+        ("uTensor#175",),
+        native=True,
+    ),
+    Mistake(
+        "softmax-no-max",
+        "You take the exponentials of the logits as they are: they overflow.",
+        "Subtract each row's maximum first; the quotient stays the same.",
+        "logits of moderate size",
+        {"softmax": _instead(lambda z: _exponentials(z, 0))},
+        ("uTensor#175",),
+        native=True,
+    ),
+    Mistake(
+        "softmax-axis",
+        "You normalise along the first axis: over the batch, not over the classes.",
+        "Sum over the last axis: axis=-1, keepdims=True.",
+        "one axis; it never shows in a shape",
+        dict.fromkeys(("softmax", "softmax_backward"), (_rows_as_columns,)),
+    ),
+)

@@ -1,0 +1,279 @@
+"""Mistakes in what a convolution multiplies and adds: kernel, channels, groups, bias, memory, dtype."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from reference_cnn._validate import Array
+from reference_cnn.oracle.mistakes.entry import Mistake, Options, Wrap, answering, asking, gradients
+
+
+def _space(a: Array) -> tuple[int, ...]:
+    return tuple(range(2, a.ndim))
+
+
+def _kernel(change: Callable[[Array], Array], back: Callable[[Array], Array]) -> dict[str, tuple[Wrap, ...]]:
+    """A kernel read otherwise, in both passes: what is learnt is then read `back`."""
+    return {
+        "conv_forward": (asking(lambda x, w, b, o: (x, change(w), b, o)),),
+        "conv_backward": (
+            gradients(
+                dx=lambda call: call.again(w=change(call.w)).dx,
+                dw=lambda call: back(call.again(w=change(call.w)).dw),
+            ),
+        ),
+    }
+
+
+def _flip(w: Array) -> Array:
+    return np.flip(w, _space(w))
+
+
+def _transpose(w: Array) -> Array:
+    return w.swapaxes(-1, -2) if w.ndim > 3 else w
+
+
+def _taps_first(w: Array) -> Array:
+    """What code finds that looks for (kh, kw, C) in the memory of (C, kh, kw)."""
+    return np.moveaxis(w.reshape(len(w), *w.shape[2:], w.shape[1]), -1, 1)
+
+
+def _taps_first_back(dw: Array) -> Array:
+    return np.moveaxis(dw, 1, -1).reshape(dw.shape)
+
+
+def _memory_as(axes: Callable[[Array], Array]) -> dict[str, tuple[Wrap, ...]]:
+    return {"conv_forward": (asking(lambda x, w, b, o: (axes(x), w, b, o)),)}
+
+
+def _channels_last(x: Array) -> Array:
+    return np.moveaxis(x.reshape(len(x), *x.shape[2:], x.shape[1]), -1, 1)
+
+
+def _guessed(x: Array) -> Array:
+    return np.moveaxis(x, -1, 1) if len(set(x.shape[1:])) == 1 else x
+
+
+def _round_robin(filters: int, groups: int) -> Array:
+    """The filters in an order in which each group's are neighbours, if f belongs to group f % groups."""
+    return np.arange(filters).reshape(-1, groups).T.ravel()
+
+
+def _interleaved(below: Callable[..., Any]) -> Callable[..., Any]:
+    def wrong(x: Array, w: Array, b: Any = None, **o: Any) -> Array:
+        order = _round_robin(len(w), o.get("groups", 1))
+        z: Array = below(x, w[order], None if b is None else b[order], **o)
+        return z[:, np.argsort(order)]
+
+    return wrong
+
+
+def _interleaved_back(below: Callable[..., Any]) -> Callable[..., Any]:
+    def wrong(dz: Array, x: Array, w: Array, **o: Any) -> Any:
+        order = _round_robin(len(w), o.get("groups", 1))
+        g = below(dz[:, order], x, w[order], **o)
+        return g._replace(dw=g.dw[np.argsort(order)], db=g.db[np.argsort(order)])
+
+    return wrong
+
+
+def _first_group(x: Array, w: Array, b: Any, o: Options) -> tuple[Any, ...]:
+    """Every group reads the channels of the first."""
+    groups = o.get("groups", 1)
+    return np.concatenate([x[:, : x.shape[1] // groups]] * groups, axis=1), w, b, o
+
+
+def _one_channel(channel: int) -> Wrap:
+    def only(w: Array) -> Array:
+        kept = np.zeros_like(w)
+        kept[:, channel] = w[:, channel]
+        return kept
+
+    return asking(lambda x, w, b, o: (x, only(w), b, o))
+
+
+def _bias(change: Callable[[Array, Array], Any]) -> Wrap:
+    """Another bias, where there is one: change(b, w)."""
+    return asking(lambda x, w, b, o: (x, w, None if b is None else change(b, w), o))
+
+
+def _trailing_bias(below: Callable[..., Any]) -> Callable[..., Any]:
+    def wrong(x: Array, w: Array, b: Any = None, **o: Any) -> Array:
+        z: Array = below(x, w, None, **o)
+        return z if b is None else (z + b).astype(z.dtype)
+
+    return wrong
+
+
+def _packed(a: Any) -> Any:
+    """Elements in the order in which they lie in memory, taken for C order."""
+    return a if a is None else a.ravel("K").reshape(a.shape)
+
+
+def _truncated(z: Array, *a: Any, **o: Any) -> Array:
+    return np.trunc(z.astype(np.float64)).astype(z.dtype)
+
+
+def _running_sum(below: Callable[..., Any]) -> Callable[..., Any]:
+    """Every tap and channel is added, and every sum rounded to half precision (float32 for float64)."""
+
+    def wrong(x: Array, w: Array, b: Any = None, **o: Any) -> Array:
+        narrow = np.float32 if x.dtype == np.float64 else np.float16 if x.dtype == np.float32 else x.dtype
+        zero = np.zeros_like(w)
+        total: Array | None = None
+        for tap in np.ndindex(w.shape[1:]):
+            one = zero.copy()
+            one[(slice(None), *tap)] = w[(slice(None), *tap)]
+            part = below(x, one, None, **o).astype(narrow)
+            total = part if total is None else (total + part).astype(narrow)
+        z = np.asarray(total)
+        return (z if b is None else z + b.reshape(-1, *[1] * (z.ndim - 2))).astype(x.dtype)
+
+    return wrong
+
+
+FORWARD = (
+    Mistake(
+        "flipped-kernel",
+        "You flip the kernel: this is true convolution, where the definition is cross-correlation.",
+        "Multiply x[o + k] with w[k], not with w[K − 1 − k]; or keep your convention and say so.",
+        "1×1 kernels, and kernels that look the same turned by 180°",
+        _kernel(_flip, _flip),
+        ("NNlib#208", "ndarray-conv#6"),
+        "convention",
+        errata=("ERR-D1",),
+    ),
+    Mistake(
+        "transposed-kernel",
+        "You use the kernel transposed: its rows as columns.",
+        "Index w[f, c, row, column] in the same order as x[n, c, row, column].",
+        "1×1 kernels and symmetric ones; another shape comes out if the kernel is not square",
+        _kernel(_transpose, _transpose),
+        ("mlpack#3376✓",),
+    ),
+    Mistake(
+        "swapped-channels",
+        "You read the kernel as (C, F, …): input channels and filters are exchanged.",
+        "The first axis of w counts filters, the second input channels: w[f, c].",
+        "as many filters as channels, and 1 of each; otherwise the sizes do not fit",
+        {"conv_forward": (asking(lambda x, w, b, o: (x, w.swapaxes(0, 1), b, o)),)},
+        ("systemds#541",),
+    ),
+    Mistake(
+        "im2col-order",
+        "Your patches are flattened as (kh, kw, C), your kernel as (C, kh, kw).",
+        "Flatten both in the same order, for example x's windows as (C, kh, kw) and w.reshape(F, -1).",
+        "one channel; 1×1 kernels",
+        _kernel(_taps_first, _taps_first_back),
+    ),
+    Mistake(
+        "reshaped-output",
+        "You reshape (F, N, …) into (N, F, …) where the axes have to be exchanged.",
+        "Use transpose (swapaxes(0, 1)), which moves numbers; reshape only counts them anew.",
+        "one image, or one filter",
+        {"conv_forward": (answering(lambda z, *a, **o: z.swapaxes(0, 1).reshape(z.shape)),)},
+        ("autograd#245✓",),
+    ),
+    Mistake(
+        "reinterpreted-layout",
+        "You read the memory of an (N, C, H, W) image as (N, H, W, C).",
+        "Move the axis (np.moveaxis, permute), do not reshape.",
+        "one channel",
+        _memory_as(_channels_last),
+        ("MMdnn#250",),
+    ),
+    Mistake(
+        "guessed-layout",
+        "You guess the layout from the sizes, and guess wrong where channels, height and width agree.",
+        "Channels come first, always; do not infer it.",
+        "all sizes but C = H = W",
+        _memory_as(_guessed),
+        ("candle#3405✓",),
+    ),
+    Mistake(
+        "interleaved-groups",
+        "You deal filters out to the groups in turn: filter f to group f % groups.",
+        "The first F/groups filters are the first group's: f // (F/groups).",
+        "one group; one filter for each group",
+        {"conv_forward": (_interleaved,), "conv_backward": (_interleaved_back,)},
+    ),
+    Mistake(
+        "ignored-groups",
+        "Every group reads the channels of the first.",
+        "Group j reads channels j·C/groups to (j + 1)·C/groups.",
+        "one group",
+        {"conv_forward": (asking(_first_group),)},
+    ),
+    Mistake(
+        "first-channel-only",
+        "You use the first channel only.",
+        "Sum over all input channels.",
+        "one channel",
+        {"conv_forward": (_one_channel(0),)},
+        ("micrograd-rs#31✓",),
+    ),
+    Mistake(
+        "channels-not-summed",
+        "You overwrite instead of adding: of the channels only the last remains.",
+        "Use += over the input channels.",
+        "one channel",
+        {"conv_forward": (_one_channel(-1),)},
+    ),
+    Mistake(
+        "missing-bias",
+        "You leave out the bias.",
+        "Add b[f] to every output of filter f (b[j] to every output of neuron j).",
+        "calls without a bias, or with b = 0",
+        {name: (_bias(lambda b, w: None),) for name in ("conv_forward", "dense_forward")},
+        ("the article",),
+        errata=("ERR-D5",),
+    ),
+    Mistake(
+        "bias-per-channel",
+        "You add the bias once for every input channel.",
+        "Add the bias once, after the sum over channels.",
+        "one channel; b = 0",
+        {"conv_forward": (_bias(lambda b, w: (b * w.shape[1]).astype(b.dtype)),)},
+    ),
+    Mistake(
+        "subtracted-bias",
+        "You subtract the bias.",
+        "z = … + b.",
+        "calls without a bias, or with b = 0",
+        {name: (_bias(lambda b, w: -b),) for name in ("conv_forward", "dense_forward")},
+    ),
+    Mistake(
+        "bias-axis",
+        "You add the bias along the last axis, one for each column instead of each filter.",
+        "Give it the shape (F, 1, 1) before adding: b[:, None, None].",
+        "one filter; it raises unless there are as many filters as columns",
+        {"conv_forward": (_trailing_bias,)},
+    ),
+    Mistake(
+        "integer-output",
+        "You keep the result in an array of integers: what follows the point is cut off.",
+        "Give the output array the dtype of the product: np.result_type(x, w).",
+        "whole numbers",
+        {name: (answering(_truncated),) for name in ("conv_forward", "dense_forward", "avg_pool_forward")},
+        ("mahotas#75✓",),
+    ),
+    Mistake(
+        "narrow-accumulation",
+        "Your sums are right, but formed in a narrower dtype than the numbers deserve.",
+        "Accumulate in the dtype of the arguments, and 16-bit floats in float32.",
+        "small sums: 2048 + 1 = 2048 in float16",
+        {"conv_forward": (_running_sum,)},
+        ("oneDNN#5041✓",),
+        native=True,
+    ),
+    Mistake(
+        "ignored-strides",
+        "You read a view as if its numbers lay one after the other in memory.",
+        "Use the array's strides, or make it contiguous first: np.ascontiguousarray(x).",
+        "contiguous arrays",
+        {name: (asking(lambda x, w, b, o: (_packed(x), _packed(w), _packed(b), o)),) for name in ("conv_forward",)},
+        ("pytorch#180984✓",),
+        native=True,
+    ),
+)

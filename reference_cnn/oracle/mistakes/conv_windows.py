@@ -1,0 +1,182 @@
+"""Mistakes in where the windows of a convolution lie: stride, dilation, padding, the ends of loops."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from reference_cnn._validate import Array
+from reference_cnn.oracle.mistakes.entry import Mistake, Options, Wrap, answering, asking, gradients
+from reference_cnn.oracle.mistakes.geometry import windows
+
+
+def _with(change: Callable[[Array, Array, Options], Options]) -> dict[str, tuple[Wrap, ...]]:
+    """Options read otherwise, in the forward pass."""
+    return {"conv_forward": (_options(change),)}
+
+
+def _options(change: Callable[[Array, Array, Options], Options]) -> Wrap:
+    return asking(lambda x, w, b, o: (x, w, b, {**o, **change(x, w, o)}))
+
+
+def _stride(choose: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Wrap:
+    return _options(lambda x, w, o: {"stride": choose(windows(x, w, o).stride)})
+
+
+def _same_only(pads: Callable[[Array, Array, Options], Any]) -> dict[str, tuple[Wrap, ...]]:
+    """Pads worked out otherwise where "same" is asked for."""
+    return _with(lambda x, w, o: {"padding": pads(x, w, o)} if o.get("padding") == "same" else {})
+
+
+def _pads_as_flat_list(x: Array, w: Array, o: Options) -> Options:
+    """[before…, after…] read as [before, after, …], one axis after the other."""
+    pads = windows(x, w, o).pads
+    flat = [p for pair in pads for p in pair]
+    return {"padding": tuple(zip(flat[: len(pads)], flat[len(pads) :]))}
+
+
+def _one_more(x: Array, w: Array, o: Options) -> Options:
+    return {"dilation": tuple(d + 1 for d in windows(x, w, o).dilation)} if "dilation" in o else {}
+
+
+def _last_zero(axes: Callable[[int], tuple[int, ...]]) -> dict[str, tuple[Wrap, ...]]:
+    def cut(z: Array) -> Array:
+        z = z.copy()
+        for axis in axes(z.ndim):
+            z[(slice(None),) * axis + (-1,)] = 0
+        return z
+
+    return {
+        "conv_forward": (answering(lambda z, *a, **o: cut(z)),),
+        "conv_backward": (
+            gradients(
+                dx=lambda call: call.again(dz=cut(call.dz)).dx,
+                dw=lambda call: call.again(dz=cut(call.dz)).dw,
+            ),
+        ),
+    }
+
+
+def _short_loop() -> dict[str, tuple[Wrap, ...]]:
+    ways = [_last_zero(axes) for axes in (lambda n: (n - 1,), lambda n: (2,), lambda n: tuple(range(2, n)))]
+    return {name: tuple(way[name][0] for way in ways) for name in ways[0]}
+
+
+def _swapped_sizes(below: Callable[..., Any]) -> Callable[..., Any]:
+    """Flat memory walked with height and width exchanged."""
+
+    def wrong(x: Array, w: Array, b: Any = None, **o: Any) -> Array:
+        out = windows(x, w, o).out
+        z: Array = below(x.reshape(*x.shape[:2], *x.shape[:1:-1]), w, b, **o)
+        return z.reshape(len(x), len(w), *out) if math.prod(z.shape[2:]) == math.prod(out) else z
+
+    return wrong
+
+
+WINDOWS = (
+    Mistake(
+        "stride-axis",
+        "You take the stride of one axis for another.",
+        "The first stride moves along rows (height), the second along columns (width).",
+        "equal strides on all axes",
+        {
+            "conv_forward": (
+                _stride(lambda s: s[::-1]),
+                _stride(lambda s: (s[0],) * len(s)),
+                _stride(lambda s: (s[-1],) * len(s)),
+            )
+        },
+        ("Paddle#20997✓",),
+    ),
+    Mistake(
+        "ignored-stride",
+        "You ignore the stride: the window moves by one element each time.",
+        "Start window o at o·stride.",
+        "stride 1; otherwise there are too many outputs",
+        _with(lambda x, w, o: {"stride": 1}),
+    ),
+    Mistake(
+        "swapped-space",
+        "You exchange height and width.",
+        "The sizes of x are (N, C, height, width), in this order.",
+        "square images",
+        {"conv_forward": (_swapped_sizes,)},
+        ("Flux#700", "burn#1182"),
+    ),
+    Mistake(
+        "pad-side",
+        "You pad on the wrong side: what belongs before the image comes after it.",
+        'Of a pair (before, after) the first goes in front; the odd zero of "same" goes after.',
+        "as much padding before as after",
+        _with(lambda x, w, o: {"padding": tuple(p[::-1] for p in windows(x, w, o).pads)}),
+        ("MIPVerify#23✓", "root#21793✓"),
+    ),
+    Mistake(
+        "same-lower",
+        'Your "same" puts the odd zero before the image (ONNX calls that SAME_LOWER).',
+        "Pad total // 2 before and the rest after; or keep your convention and say so.",
+        'an even number of zeros, and padding other than "same"',
+        _same_only(lambda x, w, o: tuple(p[::-1] for p in windows(x, w, o).pads)),
+        ("onnx, SAME_LOWER",),
+        "convention",
+    ),
+    Mistake(
+        "pad-order",
+        "You read the pads in another order: (top, bottom, left, right) as (top, left, bottom, right).",
+        "There is one (before, after) pair for each axis.",
+        "as much padding below as on the left",
+        _with(_pads_as_flat_list),
+        ("onnxruntime#17325✓",),
+    ),
+    Mistake(
+        "pad-half",
+        'You pad kernel // 2 on both sides for "same", whatever the size and the stride.',
+        "The total is (ceil(size / stride) − 1)·stride + span − size; half of it goes before.",
+        "stride 1 with an odd kernel",
+        _same_only(lambda x, w, o: tuple(k // 2 for k in w.shape[2:])),
+        ("root#21737",),
+    ),
+    Mistake(
+        "same-stride-1",
+        'You pad for "same" as if the stride were 1.',
+        "The total is (ceil(size / stride) − 1)·stride + span − size, which depends on the stride.",
+        "stride 1, and sizes at which the totals agree",
+        _same_only(lambda x, w, o: windows(x, w, {**o, "stride": 1}).pads),
+    ),
+    Mistake(
+        "ignored-padding",
+        "You ignore the padding.",
+        "Surround x with zeros before the windows are taken.",
+        "padding 0; otherwise there are too few outputs, unless the stride absorbs it",
+        _with(lambda x, w, o: {"padding": 0}),
+    ),
+    Mistake(
+        "ignored-dilation",
+        "You ignore the dilation: the taps of a window are neighbours.",
+        "Tap k reads element o·stride + k·dilation.",
+        "dilation 1",
+        _with(lambda x, w, o: {"dilation": 1}),
+        ("mxnet#1457✓", "onnx#2043✓"),
+    ),
+    Mistake(
+        "dilation-plus-one",
+        "You take the dilation for the number of elements skipped: your taps lie one too far apart.",
+        "With dilation d, tap k reads element o·stride + k·d; d = 1 skips nothing.",
+        "calls without a dilation, 1×1 kernels",
+        _with(_one_more),
+    ),
+    Mistake(
+        "stride-dilation",
+        "You exchange stride and dilation.",
+        "Window o starts at o·stride, its tap k lies k·dilation further.",
+        "a stride equal to the dilation",
+        _with(lambda x, w, o: {"stride": o.get("dilation", 1), "dilation": o.get("stride", 1)}),
+    ),
+    Mistake(
+        "short-loop",
+        "Your loop over the output ends one too early: the last row or column stays 0.",
+        "There are (size + pads − span) // stride + 1 outputs on each axis; range() already leaves out its end.",
+        "data that are 0 there",
+        _short_loop(),
+        ("open-iris#225✓",),
+    ),
+)

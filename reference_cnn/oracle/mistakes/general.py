@@ -1,0 +1,62 @@
+"""Mistakes that any derivative can have: a sign, a factor, nothing at all."""
+
+import numpy as np
+
+from reference_cnn._validate import Array
+from reference_cnn.oracle.mistakes.entry import Mistake, Wrap, mapped
+
+# Derivatives with one result, and those with three.
+ONE = (
+    *("sigmoid_prime", "relu_prime", "softmax_backward", "max_pool_backward", "avg_pool_backward"),
+    *("squared_error_prime", "cross_entropy_prime"),
+)
+THREE = ("conv_backward", "dense_backward")
+
+
+def _times(factor: float, functions: tuple[str, ...], *names: str) -> dict[str, tuple[Wrap, ...]]:
+    def scaled(gradient: Array) -> Array:
+        return np.asarray(np.asarray(gradient) * factor).astype(np.asarray(gradient).dtype)
+
+    return {function: (mapped(scaled, *names),) for function in functions}
+
+
+GENERAL = (
+    Mistake(
+        "negated-gradient",
+        "Your derivatives have the wrong sign.",
+        "Return ∂E/∂x itself; the minus of gradient descent belongs to the update, and d(o − y)²/do to o − y.",
+        "gradients that are 0",
+        _times(-1, THREE + ONE),
+    ),
+    Mistake(
+        "doubled-gradient",
+        "Your derivatives are twice what they should be.",
+        "E has a factor ½ that cancels the 2 of the square; and look for a gradient that is added twice.",
+        "gradients that are 0",
+        # Of a squared error it is the missing ½, a mistake of its own.
+        _times(2, THREE + tuple(name for name in ONE if name != "squared_error_prime")),
+    ),
+    Mistake(
+        "halved-gradient",
+        "Your derivatives are half of what they should be.",
+        "The factor ½ of E cancels against the square's 2: nothing is left to halve.",
+        "gradients that are 0",
+        _times(0.5, THREE + ONE),
+    ),
+    *(
+        Mistake(
+            f"{gradient}-{name}",
+            f"Your {gradient} {says}.",
+            remedy,
+            "gradients that are 0",
+            _times(factor, THREE, gradient),
+        )
+        for gradient in ("dx", "dw", "db")
+        for name, factor, says, remedy in (
+            ("negated", -1, "has the wrong sign", "Return the gradient itself; the minus belongs to the update."),
+            ("twice", 2, "is twice what it should be", "Look for a gradient that is added twice."),
+            ("half", 0.5, "is half of what it should be", "Look for a factor ½ that the loss already has."),
+            ("zero", 0, "is 0 throughout", "Compute it, or return None for a gradient that you do not offer."),
+        )
+    ),
+)

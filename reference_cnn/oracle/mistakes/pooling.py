@@ -1,0 +1,170 @@
+"""Mistakes in pooling."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from reference_cnn._validate import Array
+from reference_cnn._windows import Windows
+from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, Options, Wrap, answering
+
+
+def _windows(x: Array, window: Any, o: Options) -> Windows:
+    kernel = (window,) * (x.ndim - 2) if np.ndim(window) == 0 else tuple(window)
+    stride = kernel if o.get("stride") is None else o["stride"]
+    return Windows.of("mistake", x.shape[2:], kernel, stride, o.get("padding", 0), o.get("dilation", 1))
+
+
+def _taps(x: Array, win: Windows, fill: float) -> Array:
+    """What each tap reads, (*K, N, C, *O), with `fill` for padding."""
+    whole, inside = win.padded(x.shape, x.dtype)
+    whole[...] = fill
+    inside[...] = x
+    return win.view(whole)
+
+
+def _zero_pad(below: Implementation) -> Implementation:
+    def wrong(x: Array, window: Any, **o: Any) -> Array:
+        win = _windows(x, window, o)
+        taps = _taps(x, win, 0)
+        return np.asarray(taps.max(axis=tuple(range(len(win.kernel)))))
+
+    return wrong
+
+
+def _at_least(lowest: float) -> Wrap:
+    return answering(lambda y, *a, **o: np.maximum(y, np.asarray(lowest, y.dtype)))
+
+
+def _winners(x: Array, win: Windows) -> Iterator[tuple[tuple[int, ...], Array]]:
+    """Each tap and where it is a largest element of its window, ties included."""
+    taps = _taps(x.astype(np.float64), win, -np.inf)
+    top = taps.max(axis=tuple(range(len(win.kernel))))
+    for k in np.ndindex(win.kernel):
+        yield k, np.asarray(taps[k] == top)
+
+
+def _all_ties(below: Implementation) -> Implementation:
+    def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
+        win = _windows(x, window, o)
+        whole, inside = win.padded(x.shape, np.float64)
+        targets = win.view(whole, writeable=True)
+        for k, wins in _winners(x, win):
+            targets[k] += np.where(wins, dy.astype(np.float64), 0)
+        return inside.astype(dy.dtype)
+
+    return wrong
+
+
+def _overwriting_max(below: Implementation) -> Implementation:
+    """Windows in order; where one gives an element its dy, what it had is lost."""
+
+    def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
+        win = _windows(x, window, o)
+        whole, inside = win.padded(x.shape, dy.dtype)
+        view, reads = win.view(whole, writeable=True), _taps(x, win, -np.inf)
+        for n, c, *p in np.ndindex(dy.shape):
+            one = reads[(..., n, c, *p)]
+            k = np.unravel_index(int(np.argmax(one)), one.shape)
+            view[(*k, n, c, *p)] = dy[(n, c, *p)]
+        return inside.copy()
+
+    return wrong
+
+
+def _overwriting_average(below: Implementation) -> Implementation:
+    def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
+        win = _windows(x, window, o)
+        whole, inside = win.padded(x.shape, np.float64)
+        view = win.view(whole, writeable=True)
+        share = dy.astype(np.float64) / _counts(x, win, bool(o.get("include_padding", False)))
+        # The last window that covers an element reaches it with its first tap.
+        for k in reversed(list(np.ndindex(win.kernel))):
+            view[k] = share
+        return inside.astype(dy.dtype)
+
+    return wrong
+
+
+def _counts(x: Array, win: Windows, padding: bool) -> Array:
+    """How many elements a window averages, (1, 1, *O)."""
+    ones = _taps(np.ones((1, 1, *x.shape[2:])), win, float(padding))
+    return np.asarray(ones.sum(axis=tuple(range(len(win.kernel)))))
+
+
+def _other_divisor(below: Implementation) -> Implementation:
+    return lambda *a, **o: below(*a, **{**o, "include_padding": not o.get("include_padding", False)})
+
+
+def _undivided(below: Implementation) -> Implementation:
+    def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
+        counts = _counts(x, _windows(x, window, o), bool(o.get("include_padding", False)))
+        return np.asarray(below((dy.astype(np.float64) * counts).astype(dy.dtype), x, window, **o))
+
+    return wrong
+
+
+def _stride_one(below: Implementation) -> Implementation:
+    return lambda *a, **o: below(*a, **{**o, "stride": 1 if o.get("stride") is None else o["stride"]})
+
+
+POOLING = (
+    Mistake(
+        "pool-zero-pad",
+        "Your max pooling pads with 0, and 0 wins where all numbers are negative.",
+        "Pad with −∞, or leave padding out of the maximum.",
+        "no padding; data that are not negative",
+        {"max_pool_forward": (_zero_pad,)},
+        ("distdl#195✓",),
+    ),
+    Mistake(
+        "pool-small-init",
+        "Your maximum starts from 0, or from the smallest positive number.",
+        "Start from the window's first element, or from −∞.",
+        "a positive number in every window",
+        {"max_pool_forward": (_at_least(0), _at_least(float(np.finfo(np.float32).tiny)))},
+        ("oneDNN#1677✓",),
+    ),
+    Mistake(
+        "pool-all-ties",
+        "You give dy to every element that is as large as the maximum, each in full.",
+        "One element gets it (the first), or the tied ones share it; or keep your convention and say so.",
+        "no two equal maxima in a window",
+        {"max_pool_backward": (_all_ties,)},
+        ("ORT#7217✓",),
+        "convention",
+    ),
+    Mistake(
+        "pool-overwrite",
+        "You overwrite where windows overlap.",
+        "Use += : an element gets a share from every window that it belongs to.",
+        "a stride no smaller than the window",
+        {"max_pool_backward": (_overwriting_max,), "avg_pool_backward": (_overwriting_average,)},
+    ),
+    Mistake(
+        "pool-divisor",
+        "You count padding in the average where it is not to be counted, or the reverse.",
+        "Divide by the number of elements of x in the window, unless include_padding is asked for.",
+        "no padding",
+        {"avg_pool_forward": (_other_divisor,)},
+        ("tract#2851✓", "ORT#27375✓"),
+    ),
+    Mistake(
+        "pool-backward-divisor",
+        "Your backward pass divides by something else than the forward pass.",
+        "Use the same count in both.",
+        "no padding",
+        {"avg_pool_backward": (_other_divisor, _undivided)},
+        ("pytorch#198119",),
+    ),
+    Mistake(
+        "pool-default-stride",
+        "Without a stride your windows move by one element, not by their size.",
+        "stride=None stands for the size of the window.",
+        "calls with a stride, windows of one element",
+        dict.fromkeys(
+            ("max_pool_forward", "avg_pool_forward", "max_pool_backward", "avg_pool_backward"), (_stride_one,)
+        ),
+    ),
+)

@@ -1,0 +1,70 @@
+"""What a function does besides answering: to its arguments, and to what it returned before [ORC-N2]."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reference_cnn._validate import Array
+from reference_cnn.oracle.judge import Failure, judge
+from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.targets.ask import Answer
+from reference_cnn.oracle.targets.respond import respondent, strided
+
+if TYPE_CHECKING:
+    from reference_cnn.oracle.cases import Case
+
+
+def impurity(function: Callable[..., Any], case: "Case") -> Failure | None:
+    """Ask a case that was answered rightly once more, and look at what else happens; None if nothing does.
+
+    Arguments that are written to, results that change when a later call is made or the arguments are overwritten, and
+    another answer for the same numbers in another memory layout.
+    """
+    asked = respondent(function, case.function)
+    given = _given(case)
+    first = asked.reply(given, case.keywords)
+    if first.answer.outcome != "answered":
+        return judge(case, first.answer).failure
+    for name, before, after in zip(case.arguments, given, first.arguments):
+        if not _same(before, after):
+            return replace(_impure(case, f"it writes into {name}"), diagnosis=("written-input",))
+    again = judge(case, first.answer).failure
+    if again:
+        return replace(again, message=f"asked a second time, {again.message}")
+    asked.reply(_given(replace(case, seed=case.seed + 1)), case.keywords)
+    for scramble, words in ((False, "a later call overwrites"), (True, "it is a view of an argument:")):
+        if not _unchanged(first.answer, asked.recall(first, scramble=scramble)):
+            return _impure(case, f"{words} what it returned before")
+    laid_out = asked.reply([_apart(a) if isinstance(a, np.ndarray) else a for a in given], case.keywords)
+    # To refuse memory of another layout is loud, and so no wrong answer.
+    found = judge(case, laid_out.answer).failure if laid_out.answer.outcome == "answered" else None
+    return found and replace(found, message=f"given arrays that are not packed, {found.message}")
+
+
+def _given(case: "Case") -> list[Any]:
+    return [*case.arguments.values(), *case.positional]
+
+
+def _impure(case: "Case", message: str) -> Failure:
+    return Failure(case, "purity", message, LAYERS[case.function].clauses[0])
+
+
+def _same(one: Any, other: Any) -> bool:
+    return np.asarray(one).tobytes() == np.asarray(other).tobytes()
+
+
+def _unchanged(one: Answer, other: Answer) -> bool:
+    if other.outcome == "not asked":  # its process has ended since, which a call has found already
+        return True
+    return other.outcome == "answered" and all(_same(a, other.outputs[name]) for name, a in one.outputs.items())
+
+
+def _apart(array: Array) -> Array:
+    """The same numbers, read-only, the last axis slowest and every element apart from the next."""
+    strides = [2 * array.itemsize * math.prod(array.shape[:axis]) for axis in range(array.ndim)]
+    copy = strided(array, tuple(strides))
+    copy.flags.writeable = False
+    return copy

@@ -1,0 +1,78 @@
+"""Targets that have the channels last: x (N, *D, C), w (*K, C/groups, F), and the gradients alike."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from reference_cnn._validate import Array
+from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.targets.ask import Answer, UnansweredError, call
+from reference_cnn.oracle.targets.respond import Reply, respondent
+
+LAYOUTS = ("channels_first", "channels_last")
+WINDOWED = ("conv", "max pool", "average pool")
+
+
+def laid_out(function: Callable[..., Any], name: str, layout: str) -> Callable[..., Any]:
+    """Return a function that is asked with channels first, whatever the target's layout is."""
+    windowed = LAYERS[name].family in WINDOWED
+    return ChannelsLast(function, name) if layout == "channels_last" and windowed else function
+
+
+class ChannelsLast:
+    """A function of arrays with the channels last, asked as if they came first; a Respondent."""
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self._function, self._name = function, name
+        try:
+            self.__signature__ = inspect.signature(function)
+        except (TypeError, ValueError):  # of some compiled functions nothing is known
+            self.__signature__ = inspect.signature(lambda *arguments, **keywords: None)
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Array | dict[str, Array | None] | None:
+        """Return the one output, or the gradients by name; an UnansweredError says that there are none, and why."""
+        answer = self._back(call(self._function, self._name, self._last(arguments), keywords)[0])
+        if answer.outcome != "answered":
+            raise UnansweredError(answer.outcome, answer.error)
+        outputs = list(answer.outputs.values())
+        return answer.outputs if len(outputs) > 1 else outputs[0]
+
+    def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Reply:
+        """Call the function; what comes back has the channels first."""
+        reply = respondent(self._function, self._name).reply(self._last(arguments), keywords)
+        after = [_first(n, a) for n, a in zip(self._names, reply.arguments)]
+        return Reply(self._back(reply.answer), tuple(after), reply)
+
+    def recall(self, reply: Reply, *, scramble: bool = False) -> Answer:
+        """Read an earlier answer again."""
+        return self._back(respondent(self._function, self._name).recall(reply.token, scramble=scramble))
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        layer = LAYERS[self._name]
+        return layer.arguments + layer.positional
+
+    def _last(self, arguments: Sequence[Any]) -> list[Any]:
+        return [_last(n, a) for n, a in zip(self._names, arguments)]
+
+    def _back(self, answer: Answer) -> Answer:
+        return answer._replace(outputs={n: _first(n, a) for n, a in answer.outputs.items()})
+
+
+def _last(name: str, value: Any) -> Any:
+    """Move the channels to the end; what was packed is packed again."""
+    if not isinstance(value, np.ndarray) or value.ndim < 3:
+        return value
+    moved = value.transpose(*range(2, value.ndim), 1, 0) if name == "w" else np.moveaxis(value, 1, -1)
+    return np.ascontiguousarray(moved) if value.flags.c_contiguous else moved
+
+
+def _first(name: str, value: Any) -> Any:
+    """Move the channels back; an array of another number of axes is wrong as it is."""
+    if not isinstance(value, np.ndarray) or value.ndim < 3:
+        return value
+    if name in ("w", "dw"):
+        return value.transpose(value.ndim - 1, value.ndim - 2, *range(value.ndim - 2))
+    return np.moveaxis(value, -1, 1)
