@@ -9,7 +9,7 @@ import nox
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["lint", "types", "tests", "witnesses", "deviations", "build"]
+nox.options.sessions = ["lint", "types", "tests", "witnesses", "deviations", "build", "docs"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -41,7 +41,7 @@ def lint(session: nox.Session) -> None:
     session.install(*CONSTRAINTS, *group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("repo-review", ".")
+    session.run("repo-review", ".", "--show", "err")
 
 
 @nox.session
