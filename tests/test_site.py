@@ -1,5 +1,7 @@
 """The check of the documentation site finds what is wrong with one; that Sphinx's is right is `nox -s docs`."""
 
+import importlib
+import inspect
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,12 @@ def test_the_page_names_every_public_name_once() -> None:
         module, _, short = name.rpartition(".")
         whole = f".. automodule:: {module}\n   :members:" in api
         assert whole + sum(line.endswith(f":: {short}") for line in api.splitlines()) == 1, name
+
+
+def test_every_public_name_has_a_docstring_and_every_listed_function_an_example() -> None:
+    for name in site_check.public_names():
+        module, _, short = name.rpartition(".")
+        value = getattr(importlib.import_module(module), short)
+        # A dataclass or a named tuple without a docstring of its own gets its signature for one.
+        assert value.__doc__ and not value.__doc__.startswith(f"{short}("), name
+        assert ">>>" in value.__doc__ or inspect.isclass(value) or module in site_check.WHOLE, name
