@@ -51,6 +51,8 @@ def test_every_public_name_has_a_docstring_and_every_listed_function_an_example(
     for name in site_check.public_names():
         module, _, short = name.rpartition(".")
         value = getattr(importlib.import_module(module), short)
+        documentation = value.__doc__ or ""
         # A dataclass or a named tuple without a docstring of its own gets its signature for one.
-        assert value.__doc__ and not value.__doc__.startswith(f"{short}("), name
-        assert ">>>" in value.__doc__ or inspect.isclass(value) or module in site_check.WHOLE, name
+        assert documentation, name
+        assert not documentation.startswith(f"{short}("), name
+        assert ">>>" in documentation or inspect.isclass(value) or module in site_check.WHOLE, name
