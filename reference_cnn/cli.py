@@ -10,7 +10,7 @@ from rich.console import Console
 import reference_cnn
 from reference_cnn.datasets import NAMES, DataError
 from reference_cnn.explain import UnknownClauseError, clauses, explain
-from reference_cnn.oracle import check
+from reference_cnn.oracle import check, vectors
 from reference_cnn.oracle.call import PROFILES
 from reference_cnn.oracle.cases import DTYPES
 from reference_cnn.oracle.examples import explain_mistakes, known, near
@@ -89,12 +89,20 @@ def _init(options: argparse.Namespace) -> int:
     return RIGHT
 
 
+def _vectors(options: argparse.Namespace) -> int:
+    paths = vectors.write(Path(options.folder), options.seed)
+    print(
+        f"{len(paths)} files of test vectors are in {options.folder}; `reference-cnn explain VEC-D3` says what they are"
+    )
+    return RIGHT
+
+
 def _train(options: argparse.Namespace) -> int:
     train(options)
     return RIGHT
 
 
-COMMANDS = {"check": _check, "explain": _explain, "init": _init, "train": _train}
+COMMANDS = {"check": _check, "explain": _explain, "init": _init, "train": _train, "vectors": _vectors}
 
 
 def _positive(text: str) -> int:
@@ -176,4 +184,11 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("--data", metavar="SET", help=f"an .npz file, or {' or '.join(NAMES)}, which Keras downloads")
     training.add_argument("--plot", metavar="FILE", help="draw loss, filters and maps (needs matplotlib)")
     training.add_argument("--save", metavar="FILE", help="write the parameters as .npz")
+    files = commands.add_parser(
+        "vectors",
+        help="write test vectors, as files for any language",
+        description="Write test vectors, one JSON file for each function: arguments, exact answers and bounds.",
+    )
+    files.add_argument("folder", metavar="DIR", help="made if it is missing; files of these names are overwritten")
+    files.add_argument("--seed", type=int, default=0, metavar="N", help="draw other numbers (default 0, as in spec/)")
     return parser

@@ -72,24 +72,25 @@ def expected(case: "Case") -> dict[str, Expected]:
     broken = case.accept and any((v % 1 != 0).any() for v in values.values())
     if (case.exact and not broken) or case.function in SELECTING:
         return {name: Expected(v, np.zeros(v.shape)) for name, v in values.items()}
+    limit = limits(case, arguments, values, unit(wide))
+    return {name: Expected(v, limit[name]) for name, v in values.items()}
+
+
+def limits(
+    case: "Case", arguments: dict[str, Array], values: dict[str, Array], reference_unit: float
+) -> dict[str, Array]:
+    """How far from `values`, computed in arithmetic of `reference_unit`, answers in the case's dtype may lie."""
     precision = Precision.of(case.dtype, case.accumulate)
     if case.function in ALLOWED:
         # A convention of the sigmoid is one of accuracy: absolute, not relative.
         absolute = 2 if case.accept and case.function == "sigmoid" else 0
         allowed = ALLOWED[case.function](arguments, values) + absolute
-        return {
-            name: Expected(v, np.asarray(precision.output_unit * allowed + precision.output_tiny))
-            for name, v in values.items()
-        }
-    sizes = magnitudes(case, arguments)
-    counts = _terms(case)
+        return {name: np.asarray(precision.output_unit * allowed + precision.output_tiny) for name in values}
+    sizes, counts, bias = magnitudes(case, arguments), _terms(case), arguments.get("b")
     # A convention, a mean say, may round once before the sum, and the result twice.
     also = bool(case.accept)
     return {
-        name: Expected(
-            v,
-            (1 + also) * _sum_bound(v, sizes[name], counts[name] + also, arguments.get("b"), precision, unit(wide)),
-        )
+        name: (1 + also) * _sum_bound(v, sizes[name], counts[name] + also, bias, precision, reference_unit)
         for name, v in values.items()
     }
 

@@ -68,6 +68,14 @@ class Case:
         return len(self.call.shapes[0][1]) - 2 * windowed
 
     @property
+    def shapes(self) -> dict[str, Shape]:
+        """The shapes of the arrays by name, in the order of the function's parameters."""
+        stated, layer = dict(self.call.shapes), LAYERS[self.function]
+        if "transposed-weights" in self.accept:
+            stated["w"] = stated["w"][::-1]
+        return {n: stated[n] if n in stated else self._derived(n) for n in layer.arguments if n in stated or n != "b"}
+
+    @property
     def size(self) -> int:
         """The number of elements of all arguments."""
         return sum(a.size for a in self.arguments.values())
@@ -92,11 +100,7 @@ class Case:
     @cached_property
     def plain(self) -> dict[str, Array]:
         """The arrays of the call by name, without a special value."""
-        stated, layer = dict(self.call.shapes), LAYERS[self.function]
-        if "transposed-weights" in self.accept:
-            stated["w"] = stated["w"][::-1]
-        shapes = {n: stated[n] if n in stated else self._derived(n) for n in layer.arguments if n in stated or n != "b"}
-        arrays = numbers.draw(self, shapes, self._generator)
+        arrays = numbers.draw(self, self.shapes, self._generator)
         if arrays is None:
             raise UsageError(f"case {self.text}: too large for exact data in {self.dtype}")
         return arrays
