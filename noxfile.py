@@ -1,6 +1,8 @@
 """The sessions: `nox` runs those that a contributor needs, `nox -l` lists all."""
 
+import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -35,10 +37,11 @@ def group(name: str) -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and likely mistakes."""
+    """Style, likely mistakes, and what a well-kept repository has."""
     session.install(*CONSTRAINTS, *group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("repo-review", ".", "--show", "err")
 
 
 @nox.session
@@ -77,19 +80,50 @@ def deviations(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """The wheel, installed elsewhere and tried from outside the repository."""
+    """Wheel and sdist, the same bytes twice; and the wheel, installed elsewhere and tried from there."""
     session.install(*CONSTRAINTS, "build")
-    dist = Path(session.create_tmp()).resolve() / "dist"
-    session.run("python", "-m", "build", "--outdir", str(dist), silent=True)
-    wheel = max(dist.glob("*.whl"), key=os.path.getmtime)
-    elsewhere = Path(session.create_tmp()).resolve() / "elsewhere"
-    session.run("python", "-m", "venv", "--clear", str(elsewhere), silent=True)
     constraints = str(Path("constraints.txt").resolve())
+    temporary = Path(session.create_tmp()).resolve()
+    # From the repository, and from the sdist in another folder: nothing but what is in it decides over the bytes.
+    first, second, unpacked = (temporary / name for name in ("first", "second", "unpacked"))
+    for stale in (first, second, unpacked):
+        shutil.rmtree(stale, ignore_errors=True)
+    pinned = {"PIP_CONSTRAINT": constraints}
+    session.run("python", "-m", "build", "--outdir", str(first), silent=True, env=pinned)
+    (sdist,), (wheel,) = first.glob("*.tar.gz"), first.glob("*.whl")
+    shutil.unpack_archive(sdist, unpacked, filter="data")
+    source = unpacked / sdist.name.removesuffix(".tar.gz")
+    session.run("python", "-m", "build", "--outdir", str(second), str(source), silent=True, env=pinned)
+    for built in (sdist, wheel):
+        content = built.read_bytes()
+        if content != (second / built.name).read_bytes():
+            session.error(f"two builds of {built.name} differ")
+        session.log(f"{hashlib.sha256(content).hexdigest()}  {built.name}, twice")
+    elsewhere = temporary / "elsewhere"
+    session.run("python", "-m", "venv", "--clear", str(elsewhere), silent=True)
     python = str(elsewhere / ("Scripts" if os.name == "nt" else "bin") / "python")
     session.chdir(elsewhere)
     session.run(python, "-m", "pip", "install", "--quiet", "-c", constraints, str(wheel), external=True)
     session.run(python, "-m", "reference_cnn", "check", "loops", external=True)
     session.run(python, "-m", "reference_cnn", "explain", "CONV-F1", external=True)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation as a site, in build/site: any warning is an error, and every link inside it is followed."""
+    session.install(*CONSTRAINTS, "-e", ".", *group("docs"))
+    # Sphinx wants its sources in one folder, the repository has them where a reader looks for them.
+    source, site = Path(session.create_tmp()).resolve() / "source", Path("build/site")
+    for stale in (source, site):
+        shutil.rmtree(stale, ignore_errors=True)
+    shutil.copytree(".docs", source)
+    shutil.copytree("spec", source / "spec")
+    for document in (*Path().glob("*.md"), Path("CITATION.cff"), Path("LICENSE")):
+        shutil.copy(document, source)
+    doctrees = str(source.parent / "doctrees")
+    session.run("sphinx-build", "-n", "-W", "--keep-going", "-q", "-E", "-d", doctrees, str(source), str(site))
+    shutil.copy(site / "README.html", site / "index.html")
+    session.run("python", "tests/site_check.py", str(site))
 
 
 @nox.session
@@ -109,8 +143,8 @@ def figures(session: nox.Session) -> None:
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt anew: the newest versions that everything works with together."""
     session.install(TORCH)
-    groups = [r for name in ("test", "witnesses", "lint", "types") for r in group(name)]
-    session.install("--upgrade", "-e", ".", "build", *groups)
+    groups = [r for name in ("test", "witnesses", "lint", "types", "docs") for r in group(name)]
+    session.install("--upgrade", "-e", ".", "build", "hatchling", *groups)
     frozen = session.run("python", "-m", "pip", "freeze", "--exclude-editable", silent=True)
     lines = [line for line in str(frozen).splitlines() if "==" in line and not line.startswith("torch==")]
     header = "# Versions that the sessions install, written by `nox -s constraints`; PyTorch's is in noxfile.py.\n"
