@@ -9,7 +9,7 @@ import nox
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["lint", "types", "tests", "witnesses", "deviations", "build"]
+nox.options.sessions = ["lint", "types", "tests", "catalogue", "witnesses", "deviations", "build"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -56,6 +56,13 @@ def tests(session: nox.Session) -> None:
     """The test suite, with the examples in the documentation."""
     session.install(*CONSTRAINTS, "-e", ".", *group("test"))
     session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def catalogue(session: nox.Session) -> None:
+    """Every known mistake is rejected and named, over dtypes and seeds."""
+    session.install(*CONSTRAINTS, "-e", ".", *group("test"))
+    session.run("pytest", "-n", "auto", "tests/catalogue", *session.posargs)
 
 
 @nox.session

@@ -232,18 +232,17 @@ def test_a_convention_says_how_to_accept_it() -> None:
 
 
 @pytest.mark.spec("ORC-D10")
-@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
 @pytest.mark.parametrize("name", CONVENTIONS)
 def test_an_accepted_convention_is_right_and_the_rest_is_judged_by_it(name: str, dtype: str) -> None:
-    functions = [f for f in MISTAKES[name].functions if f in LAYERS]
+    functions = MISTAKES[name].functions
     theirs = {f: MISTAKES[name].change(f, LAYERS[f].reference) for f in functions}
-    for seed in range(2 if functions else 0):
-        assert not check(theirs, functions=functions, dtype=dtype, seed=seed).passed
-        report = check(theirs, functions=functions, dtype=dtype, seed=seed, accept=[name])
-        assert report.passed, f"\n{report}"
-        # Who computes as accurately as the definition keeps a convention of accuracy, too.
-        same = check("reference", functions=functions, dtype=dtype, seed=seed, accept=[name]).passed
-        assert same == (name == "sigmoid-by-tanh")
+    assert not check(theirs, functions=functions, dtype=dtype).passed
+    report = check(theirs, functions=functions, dtype=dtype, accept=[name])
+    assert report.passed, f"\n{report}"
+    # Who computes as accurately as the definition keeps a convention of accuracy, too.
+    same = check("reference", functions=functions, dtype=dtype, accept=[name]).passed
+    assert same == (name == "sigmoid-by-tanh")
 
 
 @pytest.mark.spec("ORC-D10")
