@@ -1,6 +1,7 @@
 """Wrong answers as heat maps of error ÷ bound: inline SVG, a matrix each, every cell to be read on hover or focus."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import NamedTuple
@@ -41,7 +42,8 @@ def parts(shape: Index, room: int, at: Index = ()) -> list[Part]:
     size = len(rows) * len(columns)
     if not size:
         return []
-    first, order = here[:-2], np.ndindex(*outside)
+    first = here[:-2]
+    order: Iterable[Index] = np.ndindex(*outside)
     if size * math.prod(outside) > room:
         order = chain([first], (o for o in np.ndindex(*outside) if o != first))
     return [Part(outer, rows, columns) for outer in islice(order, max(room // size, 1))]

@@ -42,6 +42,7 @@ section { margin: 1.5rem 0; padding: .5rem 1rem 1rem; border: 1px solid var(--li
 table { border-collapse: collapse; }
 .verdicts th, .verdicts td, .entries th, .entries td { padding: .25rem .8rem .25rem 0; text-align: left;
   border-bottom: 1px solid var(--line); vertical-align: top; }
+.verdicts td:nth-child(2) { white-space: nowrap; }
 .verdicts .number, .entries td { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .row { display: flex; flex-wrap: wrap; gap: 1rem 1.5rem; align-items: flex-start; }
 .row > * { max-width: 100%; margin: 0; }
@@ -62,7 +63,9 @@ svg:has(.cell:hover) .cell:focus:not(:hover) .tip { opacity: 0; }
 .cell use { fill: var(--ink); pointer-events: none; }
 .l0 { fill: var(--cell); } .l1, .l2, .l3, .l4 { fill: var(--heat); }
 .l1 { fill-opacity: .3; } .l2 { fill-opacity: .5; } .l3 { fill-opacity: .75; }
-@media print { body { max-width: none; } section, figure { break-inside: avoid; } .hint { display: none; }
+@media (max-width: 40rem) { body { padding: .6rem; } section { padding: .2rem .6rem .6rem; }
+  .verdicts, .entries { font-size: .8rem; } .verdicts th, .verdicts td { padding-right: .5rem; } }
+@media print { body { max-width: none; } section, figure { break-inside: avoid; }
   details::details-content { content-visibility: visible; height: auto; } }
 """)
 # Should an escape ever be missing, the browser still runs nothing and fetches nothing.
@@ -88,10 +91,14 @@ def _scroll(label: str, content: Markup) -> Markup:
     return tag("div", content, class_="scroll", tabindex=0, role="region", aria_label=label)
 
 
+def _grid(kind: str, head: str, *rows: Markup) -> Markup:
+    return tag("table", tag("thead", head) if head else "", tag("tbody", *rows), class_=kind)
+
+
 def _table(report: "Report") -> Markup:
     head = tag("tr", *(tag("th", heading, scope="col") for heading in HEADINGS))
     rows = [_verdict(name, result) for name, result in report.results.items()]
-    return _scroll("verdicts", tag("table", tag("thead", head), tag("tbody", *rows), class_="verdicts"))
+    return _scroll("verdicts", _grid("verdicts", head, *rows))
 
 
 def _verdict(name: str, result: "Result") -> Markup:
@@ -159,7 +166,7 @@ def _matrix(matrices: Array, wrong: Array, part: Part) -> Markup:
         )
         for r in part.rows
     ]
-    return tag("table", "" if single else head, *rows, class_="matrix")
+    return _grid("matrix", "" if single else head, *rows)
 
 
 def _entry(matrices: Array, wrong: Array, index: tuple[int, ...]) -> Markup:
@@ -209,5 +216,5 @@ def _list(entries: Entries, rows: int) -> Markup:
     head = tag("tr", *(tag("th", h, scope="col") for h in ("entry", "got", "expected", "bound", "error ÷ bound")))
     body = [tag("tr", *(tag("td", cell) for cell in entries.row(tuple(p)))) for p in places[:rows].tolist()]
     more = f" (the first {rows} of {len(places)})" if len(places) > rows else ""
-    table = _scroll("wrong entries", tag("table", head, *body, class_="entries"))
+    table = _scroll("wrong entries", _grid("entries", head, *body))
     return tag("details", tag("summary", f"The wrong entries in numbers{more}"), table)
