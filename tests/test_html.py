@@ -198,7 +198,7 @@ def test_colours_go_by_the_logarithm(report: Report) -> None:
 
 @pytest.mark.spec("ORC-D12")
 def test_whatever_the_sizes_the_file_is_small_and_says_what_is_left_out() -> None:
-    report = check({"relu": lambda z: z + 1e-9}, functions=["relu"], case="z=40x300x300")
+    report = check({"relu": lambda z: z + 1e-9}, functions=["relu"], case="z=6x100x100")
     result = report.results["relu"]
     assert result.failure is not None
     assert result.failure.index is not None
@@ -206,7 +206,7 @@ def test_whatever_the_sizes_the_file_is_small_and_says_what_is_left_out() -> Non
     assert max(len(one.encode()), len(eighteen.encode())) < 700_000
     for page, shown in ((one, 900), (eighteen, 49)):
         document = Document(page)
-        assert f"{shown} of 3600000 entries are shown." in document.body
+        assert f"{shown} of 60000 entries are shown." in document.body
         assert any(c.startswith(f"a{list(result.failure.index)} is wrong") for c in document.texts("g", class_="cell"))
 
 
