@@ -78,6 +78,8 @@ def _check(options: argparse.Namespace) -> int:
     report.print(console)
     if options.json:
         Path(options.json).write_text(report.to_json() + "\n", encoding="utf-8")
+    if options.html:
+        Path(options.html).write_text(report.to_html(), encoding="utf-8")
     if options.junit:
         Path(options.junit).write_text(report.to_junit() + "\n", encoding="utf-8")
     return RIGHT if report.passed or options.exit_zero else WRONG
@@ -165,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     judge.add_argument("--strict", action="store_true", help="notes are failures")
     judge.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    judge.add_argument("--html", metavar="FILE", help="write the report as one HTML file, with heat maps")
     judge.add_argument("--junit", metavar="FILE", help="write the report as JUnit's XML")
     judge.add_argument("--exit-zero", action="store_true", help="exit 0 even when something is wrong")
     clause = commands.add_parser("explain", help="explain a clause of the specification, or a mistake")

@@ -1,4 +1,4 @@
-"""The verdicts in words, for a terminal, and as JSON."""
+"""The verdicts in words, for a terminal, and for programs."""
 
 import json
 import math
@@ -16,8 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from reference_cnn._validate import Array
+from reference_cnn.oracle import html
 from reference_cnn.oracle.judge import Failure
-from reference_cnn.oracle.mistakes import MISTAKES
+from reference_cnn.oracle.markup import printable
+from reference_cnn.oracle.words import LISTED, explanation, share, worst_entry
 
 Verdict = Literal["pass", "fail", "missing", "error"]
 
@@ -26,7 +28,6 @@ WIDTH = 80
 LINES = 25
 # Arrays are printed in full up to this many elements; of larger ones the wrong entries.
 FULL = 150
-LISTED = 8
 NAMED = 7
 SAYS_NOTHING = "rounding may take a right answer as far as a wrong one"
 STYLES = {"pass": "green", "fail": "bold red", "error": "bold red", "missing": "dim"}
@@ -124,7 +125,7 @@ class Report:
             if result.verdict == "missing" and not result.not_offered and not result.uninformative:
                 continue  # the last sentence names it
             judged = result.verdict in ("pass", "fail")
-            worst = "" if not judged else f"{result.worst:.2f}" if math.isfinite(result.worst) else "wrong"
+            worst = share(result.worst) if judged else ""
             verdict = Text(result.verdict.upper() if result.failure else result.verdict, STYLES[result.verdict])
             table.add_row(
                 name, verdict, str(result.cases) if judged else "", worst, Text(_shortened(result.not_offered))
@@ -145,6 +146,10 @@ class Report:
         }
         return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
 
+    def to_html(self) -> str:
+        """The report as one HTML file, with heat maps of what is wrong; it needs neither a network nor scripts."""
+        return html.page(self)
+
     def to_junit(self) -> str:
         """The report as JUnit's XML: one test case for each function; what is missing is skipped."""
         verdicts = [r.verdict for r in self.results.values()]
@@ -156,8 +161,8 @@ class Report:
             case = ElementTree.SubElement(suite, "testcase", classname=f"{self.target}.{self.dtype}", name=name)
             if result.failure:
                 kind = "error" if result.verdict == "error" else "failure"
-                found = ElementTree.SubElement(case, kind, message=_printable(result.failure.message))
-                found.text = _printable(failure_text(result.failure))
+                found = ElementTree.SubElement(case, kind, message=printable(result.failure.message))
+                found.text = printable(failure_text(result.failure))
             elif result.verdict == "missing":
                 ElementTree.SubElement(case, "skipped", message="not offered")
         ElementTree.indent(suite)
@@ -173,11 +178,6 @@ def _shortened(names: tuple[str, ...]) -> str:
     """The first few names; the JSON report has them all."""
     more = len(names) - NAMED
     return ", ".join(names) if more < 2 else ", ".join(names[:NAMED]) + f" and {more} more"
-
-
-def _printable(text: str) -> str:
-    """Without the control characters that XML has no way to write."""
-    return "".join(c if c in "\n\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _plain_result(result: Result) -> dict[str, Any]:
@@ -222,53 +222,21 @@ def _plain_number(value: float | None) -> float | str | None:
 def failure_text(failure: Failure) -> str:
     """A failure in full: which known mistake it is, the case with its wrong entries marked, how to see it again."""
     case = failure.case
-    above = [*_diagnosed(failure), f"  {failure.message} [{failure.clause}]"]
-    above += [f"  {case.text}  ({case.dtype}, {case.tier}, seed {case.seed})"]
-    below = [f"  {line}" for line in _worst(failure)]
+    above = [f"  {line}" for p in explanation(failure) for line in wrapped(p, WIDTH - 4)]
+    above += [
+        f"  {failure.message} [{failure.clause}]",
+        f"  {case.text}  ({case.dtype}, {case.tier}, seed {case.seed})",
+    ]
+    below = [f"  {line}" for line in worst_entry(failure)]
     below += [f"  again: {failure.reproduce}"] * bool(failure.reproduce)
     below += [f"  more: reference-cnn explain {name}" for name in failure.diagnosis[:1]]
     arrays = [f"  {line}".rstrip() for line in _arrays(failure, LINES - len(above) - len(below) - 2)]
     return "\n".join([*above, *([""] if arrays else []), *arrays, *below])
 
 
-def _diagnosed(failure: Failure) -> list[str]:
-    """What is wrong, in the second person, and what helps; other explanations by name."""
-    if not failure.diagnosis:
-        return []
-    first, *others = failure.diagnosis
-    found = [MISTAKES[name] for name in first.split("+")]
-    paragraphs = [f"{m.id}{_in_brackets(m.errata)}: {m.diagnosis}" for m in found]
-    paragraphs += [f"help: {m.remedy}" for m in found]
-    if all(m.kind == "convention" for m in found):
-        accept = " ".join(f"--accept {m.id}" for m in found)
-        paragraphs.append(f"This is another convention; {accept} judges the rest relative to it.")
-    if others:
-        more = f" and {len(others) - LISTED} more" * (len(others) > LISTED)
-        paragraphs.append(f"No question told it from: {', '.join(others[:LISTED])}{more}.")
-    return [f"  {line}" for p in paragraphs for line in wrapped(p, WIDTH - 4)]
-
-
 def wrapped(paragraph: str, width: int = WIDTH) -> list[str]:
     """A paragraph in lines; command words stay whole."""
     return textwrap.wrap(paragraph, width, break_on_hyphens=False)
-
-
-def _in_brackets(ids: tuple[str, ...]) -> str:
-    return f" [{', '.join(ids)}]" if ids else ""
-
-
-def _worst(failure: Failure) -> list[str]:
-    """The worst entry: what it is, and what it should be."""
-    if failure.got is None or failure.expected is None or failure.bound is None:
-        return []
-    place = f"{failure.output}{list(failure.index or ())}"
-    if failure.bound == 0:
-        return [f"{place} is {failure.got:.17g}, expected exactly {failure.expected:.17g}"]
-    off = abs(failure.got - failure.expected) / failure.bound
-    return [
-        f"{place} is {failure.got!r},",
-        f"expected {failure.expected!r} ± {failure.bound:.2g}: {off:.3g} times the bound",
-    ]
 
 
 def _arrays(failure: Failure, room: int) -> list[str]:
