@@ -65,7 +65,7 @@ def test_large_sums_become_sparse_rather_than_inexact() -> None:
 def test_no_answer_is_zero_or_constant(function: str, rank: int) -> None:
     """A case whose right answer is all zeros, or all the same, would let nearly anything pass."""
     for seed in range(3):
-        for case in cases(function, rank=rank, seed=seed):
+        for case in cases(function, rank=rank, seed=seed, tiers=("exact", "rounding")):
             for output, (value, _) in case.expected.items():
                 # An average pooling spreads the gradient of a single window evenly.
                 alone = "dy" in case.arguments and case.arguments["dy"].size == 1

@@ -19,7 +19,7 @@ from reference_cnn.oracle.targets.respond import Reply, respondent
 
 # Everything is right but what is put into sigmoid_prime.
 TARGET = """
-import ctypes, os, signal, subprocess, sys, threading, time
+import ctypes, fractions, os, signal, subprocess, sys, threading, time
 import numpy as np
 import reference_cnn
 from reference_cnn import dense_forward, sigmoid
@@ -111,7 +111,7 @@ def test_whatever_a_target_does_is_a_finding_and_the_check_goes_on(name: str) ->
         "return right(z).astype('>f8')",
         "return np.asfortranarray(right(z))",
         "return right(z).tolist()",
-        "return np.vectorize(lambda v: __import__('fractions').Fraction(float(v)), otypes=[object])(right(z))",
+        "return np.array([v if v != v else fractions.Fraction(v) for v in right(z).flat]).reshape(z.shape)",
     ],
 )
 def test_what_is_no_wrong_answer_passes(lines: str) -> None:

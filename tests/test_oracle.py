@@ -290,7 +290,9 @@ def test_a_target_cannot_change_the_question() -> None:
         x[:], w[:] = 0, 0
         return z
 
-    assert check({"dense_forward": careless}).passed
+    failure = check({"dense_forward": careless}).results["dense_forward"].failure
+    assert failure is not None
+    assert failure.message == "it writes into x"  # and no value is wrong
 
 
 @pytest.mark.spec("ORC-D1")
@@ -322,7 +324,9 @@ def test_the_report_in_words_and_as_json() -> None:
     plain = json.loads(report.to_json())
     assert (plain["version"], plain["passed"], plain["dtype"], plain["seed"]) == (1, False, "float64", 0)
     result = plain["results"]["conv_backward"]
-    assert set(result) == {"verdict", "cases", "failed", "unasked", "worst", "not_offered", "failure"}
+    assert set(result) == {
+        *("verdict", "cases", "failed", "unasked", "uninformative", "notes", "worst", "not_offered", "failure")
+    }
     assert (result["verdict"], result["worst"], result["failure"]["clause"]) == ("fail", "Infinity", "CONV-B2")
     assert result["failure"]["got"] != result["failure"]["expected"]
     assert plain["results"]["sigmoid"]["failure"] is None

@@ -226,7 +226,9 @@ def test_what_it_has_started_ends_with_it(write: Write, tmp_path: Path) -> None:
 
 @pytest.mark.spec("PROTO-C3")
 def test_a_program_that_dies_is_started_again(write: Write) -> None:
-    result = check(write("if z['shape'] == [97]: os.abort()")).results["sigmoid"]
+    result = check(write("if z['shape'] == [97] and all(isinstance(v, float) for v in z['data']): os.abort()")).results[
+        "sigmoid"
+    ]
     assert result.failure is not None
     assert (result.verdict, result.failure.kind, result.failed, result.unasked) == ("fail", "crash", 2, 0)
     assert result.cases > 20
@@ -240,7 +242,8 @@ def test_a_crash_is_not_made_smaller(write: Write, tmp_path: Path, monkeypatch: 
     program = f"open({str(log)!r}, 'a').write('started, ')\n" + PROGRAM
     result = check(write("if len(z['data']) > 20: os.abort()", program)).results["sigmoid"]
     assert result.failed > 5
-    assert log.read_text() == "started, " * (result.failed + 1)
+    # Once at first and once after each death, unless nothing was asked after the last.
+    assert result.failed <= log.read_text().count("started, ") <= result.failed + 1
 
 
 @pytest.mark.spec("PROTO-C3", "ORC-D7")
