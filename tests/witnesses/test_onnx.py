@@ -42,7 +42,7 @@ def test_sigmoid_agrees_within_the_bound(case: Case) -> None:
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_the_built_in_target_passes(rank: int) -> None:
     for seed in range(5):
-        report = check("onnx", rank=rank, seed=seed)
+        report = check("onnx", rank=rank, seed=seed, functions=["conv_forward", "dense_forward", "sigmoid"])
         assert report.passed, f"\n{report}"
         assert report.results["conv_forward"].not_offered == ()
 
