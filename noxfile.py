@@ -147,6 +147,18 @@ def figures(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the layers against other libraries, and write spec/benchmarks.md; let nothing else run meanwhile."""
+    for requirements in ([TORCH], ["scipy"], ["onnx"], ["onnxruntime", "onnx"], ["jax"], ["keras", "jax"]):
+        try:
+            session.install(*CONSTRAINTS, *requirements)
+        except nox.command.CommandFailed:
+            session.warn(f"{requirements[0]} cannot be installed; the page names it")
+    session.install(*CONSTRAINTS, "-e", ".")
+    session.run("python", "tests/benchmark.py", "--write")
+
+
+@nox.session
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt anew: the newest versions that everything works with together."""
     session.install(TORCH)
