@@ -1,6 +1,7 @@
 """The command `reference-cnn`."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from reference_cnn.oracle.mistakes import CONVENTIONS
 from reference_cnn.oracle.targets import BUILT_IN, UsageError
 from reference_cnn.oracle.targets.layout import LAYOUTS
 from reference_cnn.oracle.targets.process import TIMEOUT
+from reference_cnn.oracle.workers import cluster
 from reference_cnn.skeletons import SKELETONS, SkeletonError, write
 from reference_cnn.training import train
 
@@ -57,7 +59,9 @@ def _clause(name: str) -> str:
 
 def _check(options: argparse.Namespace) -> int:
     console = Console()
-    with console.status("") as status:
+    with contextlib.ExitStack() as stack:
+        executor = stack.enter_context(cluster(options.dask)) if options.dask else None
+        status = stack.enter_context(console.status(""))
         report = check(
             options.target,
             functions=options.only,
@@ -73,6 +77,8 @@ def _check(options: argparse.Namespace) -> int:
             memory=None if options.memory is None else options.memory * 2**20,
             in_process=options.in_process,
             strict=options.strict,
+            jobs=options.jobs,
+            executor=executor,
             progress=lambda function: status.update(f"asking {function}"),
         )
     report.print(console)
@@ -165,6 +171,11 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument(
         "--in-process", action="store_true", help="load the target into this process, for a debugger: no limits"
     )
+    scale = judge.add_mutually_exclusive_group()
+    scale.add_argument(
+        "--jobs", type=_positive, default=1, metavar="N", help="ask and judge in so many processes (default 1)"
+    )
+    scale.add_argument("--dask", metavar="ADDRESS", help="ask and judge on the workers of a Dask scheduler")
     judge.add_argument("--strict", action="store_true", help="notes are failures")
     judge.add_argument("--json", metavar="FILE", help="write the report as JSON")
     judge.add_argument("--html", metavar="FILE", help="write the report as one HTML file, with heat maps")

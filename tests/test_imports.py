@@ -39,7 +39,12 @@ ROWS = [
     ["oracle.html"],
     ["oracle.report", "oracle.purity", *(f"oracle.targets.{t}" for t in ("keras", "onnx", "onnxruntime"))],
     ["oracle.cases", "oracle.examples"],
-    ["oracle.shrink", "oracle.evidence", *(f"oracle.vectors.{v}" for v in ("question", "flags", "refusals"))],
+    [
+        "oracle.shrink",
+        "oracle.workers",
+        "oracle.evidence",
+        *(f"oracle.vectors.{v}" for v in ("question", "flags", "refusals")),
+    ],
     ["oracle.diagnose", "oracle.vectors.tables", "oracle.vectors.exact"],
     ["oracle.examine", "oracle.vectors.more_tables"],
     ["oracle.vectors"],

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -41,6 +41,10 @@ class Case:
     seed: int = 0
     accumulate: str | None = None
     accept: tuple[str, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: what follows from them is not sent to other processes."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __str__(self) -> str:
         return f"{self.function} {self.text} {self.dtype} {self.tier}"

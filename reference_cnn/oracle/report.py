@@ -56,13 +56,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` found; `str()` of it is what the command prints."""
+    """What `check` found; `str()` of it is what the command prints. `remarks` tell of workers that were not asked."""
 
     target: str
     dtype: str
     seed: int
     results: Mapping[str, Result]
     in_process: bool = False
+    remarks: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -91,6 +92,8 @@ class Report:
                 console.print(Text(f"note: {name}: {note}"))
             if result.uninformative:
                 console.print(Text(f"note: {name}: {result.uninformative} cases do not count: {SAYS_NOTHING}"))
+        for remark in self.remarks:
+            console.print(Text(f"note: {remark}"))
         console.print(Text(self.summary))
 
     @property
@@ -141,6 +144,7 @@ class Report:
             "dtype": self.dtype,
             "seed": self.seed,
             "in_process": self.in_process,
+            "remarks": list(self.remarks),
             "passed": self.passed,
             "results": results,
         }
