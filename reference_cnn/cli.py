@@ -17,6 +17,7 @@ from reference_cnn.oracle.cases import DTYPES
 from reference_cnn.oracle.examples import explain_mistakes, known, near
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.mistakes import CONVENTIONS
+from reference_cnn.oracle.normwise import ALGORITHMS
 from reference_cnn.oracle.targets import BUILT_IN, UsageError
 from reference_cnn.oracle.targets.layout import LAYOUTS
 from reference_cnn.oracle.targets.process import TIMEOUT
@@ -72,6 +73,7 @@ def _check(options: argparse.Namespace) -> int:
             case=options.case,
             profile=options.profile,
             accept=options.accept,
+            algorithm=options.algorithm,
             seed=options.seed,
             timeout=options.timeout,
             memory=None if options.memory is None else options.memory * 2**20,
@@ -160,6 +162,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CONVENTION",
         choices=CONVENTIONS,
         help=f"judge relative to a convention: {', '.join(CONVENTIONS)}; may be repeated",
+    )
+    judge.add_argument(
+        "--algorithm", default=ALGORITHMS[0], choices=ALGORITHMS, help="whose rounding is admitted (default direct)"
     )
     judge.add_argument("--seed", type=int, default=0, metavar="N", help="draw other shapes and numbers (default 0)")
     judge.add_argument(

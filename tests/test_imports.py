@@ -30,6 +30,7 @@ ROWS = [
     ["oracle.shapes", "oracle.targets.process"],
     [
         "oracle.numbers",
+        "oracle.normwise",
         "oracle.special",
         *(f"oracle.targets.{t}" for t in ("loops", "article", "scipy", "torch", "jax", "operators")),
         *(f"oracle.targets.{t}" for t in ("remote", "serve", "layout")),

@@ -64,6 +64,7 @@ class Report:
     results: Mapping[str, Result]
     in_process: bool = False
     remarks: tuple[str, ...] = ()
+    algorithm: str = "direct"
 
     @property
     def passed(self) -> bool:
@@ -100,6 +101,8 @@ class Report:
     def summary(self) -> str:
         """One sentence: what is right, what is wrong."""
         where = f"{self.target}, {self.dtype}, seed {self.seed}" + ", in process" * self.in_process
+        if self.algorithm != "direct":
+            where += f", convolutions within the bounds of {self.algorithm}, in norm only"
         if all(r.verdict == "pass" for r in self.results.values()) and len(self.results) > 1:
             return f"{where}. All {len(self.results)} functions are right."
         said = []
@@ -145,6 +148,7 @@ class Report:
             "seed": self.seed,
             "in_process": self.in_process,
             "remarks": list(self.remarks),
+            "algorithm": self.algorithm,
             "passed": self.passed,
             "results": results,
         }

@@ -35,6 +35,7 @@ def check(
     case: str | None = None,
     profile: str = "standard",
     accept: Sequence[str] = (),
+    algorithm: str = "direct",
     seed: int = 0,
     timeout: float = TIMEOUT,
     memory: int | None = None,
@@ -69,6 +70,8 @@ def check(
         "quick", "standard" or "thorough": how many calls are drawn besides the fixed ones.
     accept : sequence of str
         Conventions, by their ids in the catalogue of mistakes, by which answers are judged, as "flipped-kernel".
+    algorithm : str
+        "direct"; "winograd" and "fft" admit convolutions whose errors are bounded in norm only.
     seed : int
         Draws other shapes, options and numbers; at least 0.
     timeout : float
@@ -118,6 +121,7 @@ def check(
         "seed": seed,
         "accumulate": accumulate,
         "accept": tuple(accept),
+        "algorithm": algorithm,
     }
     standard = {f: cases(f, **chosen) for f in functions or LAYERS}
     questions = standard if case is None else _one_question(standard, case)
@@ -146,7 +150,7 @@ def check(
                     examined = exam(laid_out(fresh.functions[name], name, layout))
             results[name] = _reproducible(examined, found, layout)
         remarks = crew.remarks if crew else (UNSENT,) * (jobs > 1 or executor is not None)
-    return Report(found.name, dtype, seed, results, found.in_process, remarks)
+    return Report(found.name, dtype, seed, results, found.in_process, remarks, algorithm)
 
 
 def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[Case]]:
@@ -185,6 +189,7 @@ def _reproduce(target: Target, case: Case, layout: str) -> str:
         "layout": (layout, LAYOUTS[0]),
         "dtype": (case.dtype, "float64"),
         "accumulate": (case.accumulate, None),
+        "algorithm": (case.algorithm, "direct"),
         "seed": (case.seed, 0),
     }
     changed = {name: value for name, (value, default) in options.items() if value != default}
