@@ -32,6 +32,7 @@ RUNGS = {
         *("test_vectors", "test_vector_mistakes", "test_vector_readers", "test_workers", "test_dask"),
         "test_normwise",
         "test_organised",
+        "test_orders",
     ],
 }
 
