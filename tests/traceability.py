@@ -33,6 +33,7 @@ RUNGS = {
         "test_normwise",
         "test_organised",
         "test_orders",
+        "test_in_other_tests",
     ],
 }
 
