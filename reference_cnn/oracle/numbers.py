@@ -42,7 +42,12 @@ class Draw:
         """Signed integers, none of them 0 but for the density."""
         rng = self.rng
         signed = rng.choice([-1, 1], shape) * rng.integers(1, self.largest + 1, shape)
-        return np.asarray(signed * (rng.random(shape) < self.density))
+        drawn = np.asarray(signed * (rng.random(shape) < self.density))
+        if drawn.size > 1 and (drawn == np.flip(drawn)).all():
+            # The same numbers backwards would hide that somebody reads them so.
+            last = drawn[(-1,) * drawn.ndim]
+            drawn[(-1,) * drawn.ndim] = last - np.sign(last) if abs(last) > 1 else -last
+        return drawn
 
     def reals(self, shape: tuple[int, ...]) -> Array:
         """Normal numbers."""
