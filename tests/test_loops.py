@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from strategies import arrays_of, conv_calls, dense_calls, integers, pool_calls, seeds
+from strategies import arrays_of, conv_calls, dense_calls, examples, integers, pool_calls, seeds
 
 import reference_cnn as reference
 from reference_cnn.oracle.call import Call
@@ -35,7 +35,7 @@ def test_conv_backward(call: Call, seed: int) -> None:
 
 
 @pytest.mark.spec("DENSE-F1", "DENSE-B1", "DENSE-B2", "DENSE-B3")
-@settings(max_examples=50)
+@examples(50)
 @given(dense_calls(), seeds)
 def test_dense(call: Call, seed: int) -> None:
     arrays = arrays_of(call, seed)
