@@ -20,12 +20,12 @@ GROUPS = {
     "layers": table.Group(
         LAYERS,
         (
-            *("article_numbers", "bad_input", "arrays", "loops", "adjoint", "differences", "symbolic"),
+            *("article_numbers", "bad_input", "windows", "arrays", "loops", "adjoint", "differences", "symbolic"),
             *("sigmoid_range", "scipy"),
         ),
     ),
     "gradcheck": table.Group(("gradcheck", "_differences"), ("gradcheck",)),
-    "judge": table.Group(("oracle/judge", "oracle/bounds"), ("bounds", "special")),
+    "judge": table.Group(("oracle/judge", "oracle/bounds"), ("judge", "bounds", "special")),
     "cases": table.Group(("oracle/cases",), ("cases", "special")),
 }
 
