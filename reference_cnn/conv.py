@@ -86,7 +86,7 @@ def conv_forward(
     for images, blocks in windows.blocks(*x.shape[:2]):
         taps = windows.view(_pad(x[images], windows, kernel.dtype))
         for rows in blocks:
-            block = np.moveaxis(z[images, :, :, rows], 0, 2)
+            block = _part(z, images, rows)
             right = _columns(taps, rows, groups, columns)
             product = np.matmul(kernel, right, out=products.shaped(*kernel.shape[:2], right.shape[2]))
             block[...] = product.reshape(block.shape)
@@ -163,7 +163,7 @@ def conv_backward(
         scattered, inside = windows.padded(x[images].shape, kernel.dtype)
         targets = windows.view(scattered, writeable=True)
         for rows in blocks:
-            d = _copy(np.moveaxis(upstream[images, :, :, rows], 0, 2), errors).reshape(*upstream.shape[1:3], -1)
+            d = _copy(_part(upstream, images, rows), errors).reshape(*upstream.shape[1:3], -1)
             dw += d.astype(dw.dtype, copy=False) @ _columns(taps, rows, groups, columns).swapaxes(1, 2)
             target, out = _rows(targets, rows), products.shaped(*kernel.shape[:2], d.shape[2])
             product = np.matmul(kernel, d.astype(kernel.dtype, copy=False), out=out)
@@ -227,7 +227,14 @@ def _rows(taps: Array, rows: slice) -> Array:
 
 def _channels_first(taps: Array) -> Array:
     """Move the channels of taps (*K, N, C, *O) to the front, as in the kernel: (C, *K, N, *O)."""
-    return np.moveaxis(taps, taps.ndim // 2, 0)
+    middle = taps.ndim // 2
+    return taps.transpose(middle, *range(middle), *range(middle + 1, taps.ndim))
+
+
+def _part(array: Array, images: slice, rows: slice) -> Array:
+    """View some images and rows of an array (N, groups, F/groups, *O) as (groups, F/groups, N, *O)."""
+    part = array[images, :, :, rows]
+    return part.transpose(1, 2, 0, *range(3, part.ndim))
 
 
 def _copy(block: Array, scratch: Scratch) -> Array:
