@@ -21,7 +21,7 @@ GROUPS = {
         LAYERS,
         (
             *("article_numbers", "bad_input", "windows", "arrays", "loops", "adjoint", "differences", "symbolic"),
-            *("sigmoid_range", "scipy"),
+            "sigmoid_range",
         ),
     ),
     "gradcheck": table.Group(("gradcheck", "_differences"), ("gradcheck",)),
