@@ -88,7 +88,7 @@ def deviations(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Every mutant of layers, gradient check and judge: goes on where it stopped; `-- --write` writes spec/mutation.md."""
+    """Every mutant of layers, gradient check and judge, from where it stopped; `-- --write` writes spec/mutation.md."""
     mutate(session, *session.posargs)
 
 

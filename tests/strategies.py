@@ -17,7 +17,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def examples(count: int) -> settings:
-    """So many examples; fewer where the profile has few, since a mutant (tests/mutation) shows in the first or never."""
+    """So many examples, or as few as the profile has: a mutant (tests/mutation) shows in the first few or never."""
     return settings(max_examples=min(count, settings().max_examples))
 
 

@@ -42,7 +42,8 @@ def test_view_taps_and_inside_say_the_same(size: Any, kernel: Any, stride: Any, 
         assert np.array_equal(view[k], read)
         assert np.array_equal(view[k] != 0, np.broadcast_to(inside, read.shape))
         for o in np.ndindex(windows.out):
-            place = [i * s + t * d - p[0] for i, s, t, d, p in zip(o, windows.stride, k, windows.dilation, windows.pads)]
+            steps = zip(o, windows.stride, k, windows.dilation, windows.pads)
+            place = [i * s + t * d - before for i, s, t, d, (before, _) in steps]
             within = all(0 <= i < n for i, n in zip(place, size))
             assert (view[(*k, 1, 2, *o)] == x[(1, 2, *place)]) if within else view[(*k, 1, 2, *o)] == 0
 
@@ -75,7 +76,8 @@ def test_blocks_cover_every_row_of_every_image_once_and_are_as_large_as_the_cach
 def test_scratch_memory_is_the_same_until_more_is_needed() -> None:
     scratch = Scratch(np.dtype(np.float32))
     first = scratch.shaped(3, 4)
-    assert (first.shape, first.dtype) == ((3, 4), np.float32)
+    assert first.shape == (3, 4)
+    assert first.dtype == np.float32
     for shape in ((2, 5), (12,), (1, 3, 4)):
         again = scratch.shaped(*shape)
         assert again.shape == shape

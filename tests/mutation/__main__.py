@@ -38,7 +38,7 @@ def run(name: str, group: table.Group, options: argparse.Namespace) -> int:
         kept.unlink(missing_ok=True)
     if not reached.is_file():
         trial.apart(lambda: trial.measure(group.files, reached))
-    reach = trial.load_reach(reached)
+    reach = trial.Reach(reached)
     explanations, state = table.Explanations(), group.state()
     every = [m for module in group.modules for m in mutants(module) if not options.only or options.only in m.key]
     known = table.load(kept, state)

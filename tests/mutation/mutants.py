@@ -40,7 +40,7 @@ class Mutant:
 
 
 class _Visitor(MutationVisitor):
-    """mutmut leaves out decorated functions, since it keeps all mutants in one file; here each has a file of its own."""
+    """mutmut leaves out decorated functions, since it keeps all mutants in one file; here each has its own."""
 
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
         if isinstance(node, cst.FunctionDef) and node.decorators:
@@ -79,7 +79,7 @@ def _walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
 
 
 def _statements(tree: ast.Module) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Yield every statement's function and lines, the innermost first; a compound statement counts as its head."""
+    """Yield every statement's function and lines, the innermost first; of a compound one but a function the head."""
 
     def walk(node: ast.AST, path: str, function: str) -> Iterator[tuple[str, tuple[int, int]]]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -89,7 +89,8 @@ def _statements(tree: ast.Module) -> Iterator[tuple[str, tuple[int, int]]]:
         for child in ast.iter_child_nodes(node):
             yield from walk(child, path, function)
         if isinstance(node, ast.stmt):
-            body = getattr(node, "body", None)
+            # A default takes effect where the function runs.
+            body = None if isinstance(node, ast.FunctionDef) else getattr(node, "body", None)
             last = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno
             yield function, (node.lineno, last or node.lineno)
 
@@ -98,7 +99,8 @@ def _statements(tree: ast.Module) -> Iterator[tuple[str, tuple[int, int]]]:
 
 def _change(before: str, after: str) -> tuple[str, str]:
     """The lines that differ, without indentation."""
-    old, new = [], []
+    old: list[str] = []
+    new: list[str] = []
     for line in list(difflib.unified_diff(before.splitlines(), after.splitlines(), n=0))[3:]:
         (old if line.startswith("-") else new).append(line[1:].strip())
     return " ".join(old), " ".join(new)

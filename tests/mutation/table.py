@@ -50,7 +50,14 @@ def load(path: Path, state: str) -> dict[str, str]:
 def save(path: Path, state: str, mutant: Mutant, verdict: str, test: str) -> None:
     """Write down what became of a mutant."""
     text = _hash([PACKAGE / f"{mutant.module}.py"])
-    record = {"key": mutant.key, "module": mutant.module, "verdict": verdict, "test": test, "state": state, "text": text}
+    record = {
+        "key": mutant.key,
+        "module": mutant.module,
+        "verdict": verdict,
+        "test": test,
+        "state": state,
+        "text": text,
+    }
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
@@ -83,7 +90,6 @@ def _same(pattern: str, before: str, after: str) -> bool:
     return re.sub(pattern, "", before) == re.sub(pattern, "", after)
 
 
-
 def summary(groups: dict[str, Group]) -> str:
     """What is known of all groups, as spec/mutation.md has it."""
     explanations, rows, reasons = Explanations(), [], Counter[str]()
@@ -106,7 +112,9 @@ def summary(groups: dict[str, Group]) -> str:
         python=platform.python_version(),
         versions=versions,
         rows="\n".join(rows),
-        reasons="\n".join(f"| {r.partition(': ')[0]} | {n} | {r.partition(': ')[2]} |" for r, n in sorted(reasons.items())),
+        reasons="\n".join(
+            f"| {r.partition(': ')[0]} | {n} | {r.partition(': ')[2]} |" for r, n in sorted(reasons.items())
+        ),
     )
 
 
@@ -119,7 +127,11 @@ TEXT = """# Mutation testing
 
 Written by `nox -s mutation -- --write` on {date} at commit {commit}, with Python {python}, {versions}.
 
-Every small change that mutmut knows, to a statement, a default or a constant of these modules, is a mutant. The tests that reach it run against it, the quickest first, until one fails: then it is *killed*, and by a *timeout* if it does not end. An *explained* one changes nothing that anybody could see; the reasons are below, and one by one in `tests/mutation/equivalent.toml`. A *surviving* one is a gap in the tests; one that is *untried* has not been run since its module or the tests were changed.
+Every small change that mutmut knows, to a statement, a default or a constant of these modules, is a mutant. The tests
+that reach it run against it until one fails: then it is *killed*, or ended by a *timeout* if it never stops. An
+*explained* one survives, and changes nothing that anybody could see; the reasons are below, and one by one in
+`tests/mutation/equivalent.toml`. A *surviving* one is a gap in the tests. A kill counts until its module changes, any
+other verdict until the package or a test does; then the mutant is *untried*.
 
 | module | mutants | killed | timeout | explained | surviving | untried |
 |---|---|---|---|---|---|---|

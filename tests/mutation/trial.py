@@ -14,19 +14,18 @@ import resource
 import signal
 import sys
 import time
+import traceback
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
-from mutants import PACKAGE, ROOT, Mutant
+from mutants import PACKAGE, Mutant
 
 # What one mutant may take beyond a multiple of what its tests take: processor seconds, seconds, and bytes.
 SECONDS, PATIENCE, MEMORY = 10, 300, 2 * 2**30
-
-Reach = dict[str, tuple[float, list[tuple[str, int]]]]
 
 
 def collected(files: Sequence[str], loop: Callable[[pytest.Session], object]) -> None:
@@ -39,7 +38,9 @@ def collected(files: Sequence[str], loop: Callable[[pytest.Session], object]) ->
             return True
 
     options = ["-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-qq", "-s"]
-    pytest.main([*options, *files], plugins=[Plugin()])
+    status = pytest.main([*options, *files], plugins=[Plugin()])
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.TESTS_FAILED):
+        raise RuntimeError(f"pytest ended with {status!r}")
 
 
 def passes(item: pytest.Item) -> bool:
@@ -51,7 +52,7 @@ def measure(files: Sequence[str], path: Path) -> None:
     """Run every test once, unchanged, and write down how long it takes and which lines of the package it reaches."""
 
     def loop(session: pytest.Session) -> None:
-        reach: Reach = {}
+        reach: dict[str, tuple[float, list[tuple[str, int]]]] = {}
         for item in session.items:
             lines: set[tuple[str, int]] = set()
             start = time.process_time()
@@ -84,23 +85,44 @@ class _traced:  # noqa: N801  # a function, but for its form
         return self._line
 
 
-def load_reach(path: Path) -> Reach:
-    """Read what `measure` wrote."""
-    found: Reach = json.loads(path.read_text(encoding="utf-8"))
-    return found
+class Reach:
+    """Which tests reach a line, and in which order to run them."""
 
+    def __init__(self, path: Path) -> None:
+        """Read what `measure` wrote."""
+        measured: dict[str, tuple[float, list[tuple[str, int]]]] = json.loads(path.read_text(encoding="utf-8"))
+        self.seconds = {test: seconds for test, (seconds, _) in measured.items()}
+        self.tests: dict[tuple[str, int], list[str]] = {}
+        for test, (_, lines) in measured.items():
+            for file, line in lines:
+                self.tests.setdefault((file, line), []).append(test)
+        self.recent: list[str] = []
 
-def reaching(mutant: Mutant, reach: Reach) -> list[str]:
-    """The tests that run the changed lines, the quickest first; all of them where the change is outside of functions."""
-    if not mutant.function:
-        return sorted(reach, key=lambda test: reach[test][0])
-    first, last = mutant.lines
-    places = {(f"{mutant.module}.py", line) for line in range(first, last + 1)}
-    return sorted((t for t, (_, lines) in reach.items() if any(tuple(p) in places for p in lines)), key=lambda t: reach[t][0])
+    def reaching(self, mutant: Mutant) -> list[str]:
+        """The tests that run the changed lines: those that killed others lately, then the quickest first.
+
+        All tests where the change is outside of functions.
+        """
+        first, last = mutant.lines
+        places = [(f"{mutant.module}.py", line) for line in range(first, last + 1)]
+        found = {test for place in places for test in self.tests.get(place, [])} if mutant.function else self.seconds
+        return sorted(
+            found, key=lambda test: (-self.recent.index(test) if test in self.recent else 1, self.seconds[test])
+        )
+
+    def has_killed(self, test: str) -> None:
+        """Remember a test."""
+        if test in self.seconds:
+            self.recent = [*(t for t in self.recent if t != test), test][-12:]
 
 
 def try_all(
-    chosen: Sequence[Mutant], reach: Reach, files: Sequence[str], jobs: int, record: Callable[[Mutant, str, str], None], end: float
+    chosen: Sequence[Mutant],
+    reach: Reach,
+    files: Sequence[str],
+    jobs: int,
+    record: Callable[[Mutant, str, str], None],
+    end: float,
 ) -> None:
     """Try mutants, several at a time, and record of each `killed` by which test, `timeout` or `survived`."""
     inside = [m for m in chosen if m.function]
@@ -108,16 +130,23 @@ def try_all(
     def loop(session: pytest.Session) -> None:
         items = {item.nodeid: item for item in session.items}
 
-        def attempt(mutant: Mutant) -> str:
+        def attempt(mutant: Mutant, tests: Sequence[str]) -> str:
             _put(mutant)
-            return _first_failure(items[test] for test in reaching(mutant, reach))
+            return _first_failure(items[test] for test in tests)
 
+        # The machinery itself must not be what kills: every function can be put where it is.
+        for module in {m.module for m in inside}:
+            code = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
+            for function in {m.function for m in inside if m.module == module}:
+                _put(Mutant(module, function, "", "", 0, (0, 0), code))
         _in_processes(inside, reach, attempt, jobs, record, end)
 
     if inside:
         apart(lambda: collected(files, loop))
     outside = [m for m in chosen if not m.function]
-    _in_processes(outside, reach, lambda mutant: _import_anew(mutant, reach, files), jobs, record, end)
+    _in_processes(
+        outside, reach, lambda m, tests: _import_anew(m, tests, list(reach.seconds), files), jobs, record, end
+    )
 
 
 def _first_failure(items: Iterable[pytest.Item]) -> str:
@@ -130,16 +159,19 @@ def apart(work: Callable[[], object]) -> None:
     if not child:
         try:
             work()
-        finally:
-            sys.stdout.flush()
-            os._exit(0)
-    os.waitpid(child, 0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        sys.stdout.flush()
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        raise SystemExit("the tests of mutants cannot be run")
 
 
 def _in_processes(
     chosen: Sequence[Mutant],
     reach: Reach,
-    attempt: Callable[[Mutant], str],
+    attempt: Callable[[Mutant, Sequence[str]], str],
     jobs: int,
     record: Callable[[Mutant, str, str], None],
     end: float,
@@ -156,16 +188,18 @@ def _in_processes(
         else:
             crashed = os.WIFSIGNALED(status)
             record(mutant, "killed" if test or crashed else "survived", test)
+            reach.has_killed(test)
 
     for mutant in chosen:
         if time.monotonic() > end:
             break
+        tests = reach.reaching(mutant)
         read, write = os.pipe()
         child = os.fork()
         if not child:
-            _confine(sum(reach[test][0] for test in reaching(mutant, reach)))
+            _confine(sum(reach.seconds[test] for test in tests))
             try:
-                answer = attempt(mutant)
+                answer = attempt(mutant, tests)
             except BaseException as error:  # a module that does not import is noticed
                 answer = f"import: {type(error).__name__}"
             os.write(write, answer.encode())
@@ -214,7 +248,7 @@ def _function(module: types.ModuleType, path: str) -> types.FunctionType:
     return found
 
 
-def _import_anew(mutant: Mutant, reach: Reach, files: Sequence[str]) -> str:
+def _import_anew(mutant: Mutant, tests: Sequence[str], known: Sequence[str], files: Sequence[str]) -> str:
     """Import the package with the mutant in it, and run the tests."""
     assert not any(name.partition(".")[0] == "reference_cnn" for name in sys.modules)
     sys.meta_path.insert(0, _Finder(mutant))
@@ -223,31 +257,39 @@ def _import_anew(mutant: Mutant, reach: Reach, files: Sequence[str]) -> str:
     def loop(session: pytest.Session) -> None:
         items = {item.nodeid: item for item in session.items}
         # A test that is not collected any more has noticed.
-        missing = [test for test in reach if test not in items]
-        failed[:] = missing[:1] or [_first_failure(items[test] for test in reaching(mutant, reach))]
+        missing = [test for test in known if test not in items]
+        failed[:] = missing[:1] or [_first_failure(items[test] for test in tests)]
 
     collected(files, loop)
     return failed[0]
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
-    """Finds one module, and loads the mutant for it."""
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds one module, and has the mutant loaded for it."""
 
     def __init__(self, mutant: Mutant) -> None:
-        self.mutant, self.name = mutant, _dotted(mutant.module)
+        self.mutant = mutant
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self.name:
+        if fullname != _dotted(self.mutant.module):
             return None
-        return importlib.util.spec_from_file_location(fullname, self.get_filename(fullname), loader=self)
+        file = str(PACKAGE / f"{self.mutant.module}.py")
+        return importlib.util.spec_from_file_location(fullname, file, loader=_Loader(self.mutant.source, file))
+
+
+class _Loader(importlib.abc.InspectLoader):
+    """Loads a module from a text."""
+
+    def __init__(self, source: str, file: str) -> None:
+        self.source, self.file = source, file
+
+    def get_source(self, fullname: str) -> str:
+        return self.source
 
     def get_filename(self, fullname: str) -> str:
-        return str(PACKAGE / f"{self.mutant.module}.py")
-
-    def get_data(self, path: str) -> bytes:
-        return self.mutant.source.encode()
+        return self.file
 
 
 def _dotted(module: str) -> str:
