@@ -67,12 +67,12 @@ def test_large_images_are_split_into_blocks_without_a_seam(monkeypatch: pytest.M
 def test_each_gradient_is_computed_in_the_dtype_of_its_own_formula(dz: str, x: str, w: str) -> None:
     rng = np.random.default_rng(0)
     shapes = ((dz, (2, 4, 4, 3)), (x, (2, 2, 5, 5)), (w, (4, 2, 2, 3)))
-    arrays = [(100 * rng.standard_normal(shape)).astype(dtype) for dtype, shape in shapes]
+    arrays = [(2 * rng.standard_normal(shape)).astype(dtype) for dtype, shape in shapes]
     wide = reference.conv_backward(*(a.astype(np.complex128) for a in arrays))
     for gradient, exact, types in zip(reference.conv_backward(*arrays), wide, ((dz, w), (dz, x), (dz,))):
         assert gradient.dtype == np.result_type(*types)
         eps = np.finfo(gradient.dtype).eps if gradient.dtype.kind in "fc" else 0
-        np.testing.assert_allclose(gradient, exact, rtol=8 * eps, atol=1e6 * eps)
+        np.testing.assert_allclose(gradient, exact, rtol=8 * eps, atol=200 * eps)
 
 
 Pooling = tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]
