@@ -39,6 +39,11 @@ REFUSALS: list[Refusal] = [
     # ranks and sizes
     (lambda: conv_forward(np.ones((4, 5)), W), ValueError, "conv_forward: x must be (N, C, *D) with at least one spatial axis and no empty one, has shape (4, 5) [CONV-C1]"),
     (lambda: conv_forward(np.ones((2, 4, 0, 6)), W), ValueError, "conv_forward: x must be (N, C, *D) with at least one spatial axis and no empty one, has shape (2, 4, 0, 6) [CONV-C1]"),
+    (lambda: conv_forward(X[:, :0], W), ValueError, "conv_forward: x must be (N, C, *D) with at least one spatial axis and no empty one, has shape (2, 0, 5, 6) [CONV-C1]"),
+    (lambda: package.max_pool_forward(X[:, :0], 2), ValueError, "max_pool_forward: x must be (N, C, *D) with at least one spatial axis and no empty one, has shape (2, 0, 5, 6) [POOL-C1]"),
+    (lambda: package.avg_pool_forward(X[:, :, :, :0], 2), ValueError, "avg_pool_forward: x must be (N, C, *D) with at least one spatial axis and no empty one, has shape (2, 4, 5, 0) [POOL-C1]"),
+    (lambda: dense_forward(A[:, :0], B), ValueError, "dense_forward: x must be a matrix (N, m) with m, n ≥ 1, has shape (3, 0) [DENSE-C1]"),
+    (lambda: dense_forward(A, B[:0]), ValueError, "dense_forward: w must be a matrix (m, n) with m, n ≥ 1, has shape (0, 2) [DENSE-C1]"),
     (lambda: conv_forward(X, np.ones((6, 4, 2))), ValueError, "conv_forward: w must be (F, C/groups, *K) with 2 spatial axes like x and no empty one, has shape (6, 4, 2) [CONV-C1]"),
     (lambda: conv_forward(X, np.ones((0, 4, 2, 3))), ValueError, "conv_forward: w must be (F, C/groups, *K) with 2 spatial axes like x and no empty one, has shape (0, 4, 2, 3) [CONV-C1]"),
     (lambda: conv_forward(np.ones((2, 5, 5, 6)), W), ValueError, "conv_forward: w expects 4 input channels per group, x has 5 in 1 group [CONV-C2]"),
