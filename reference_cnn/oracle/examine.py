@@ -90,7 +90,8 @@ def examine(
 
 def _impurities(function: Callable[..., Any], answers: Answers) -> list[Failure]:
     """Look at what else the function does, in a small case, in one with every feature, and in one large one."""
-    answered = sorted((c for c, a in answers if a.outcome == "answered"), key=lambda c: c.size)
+    calls = {c.call: c for c, a in answers if a.outcome == "answered"}
+    answered = sorted(calls.values(), key=lambda c: c.size)
     telling = {0, len(answered) - 1, *sorted(range(len(answered)), key=lambda k: len(answered[k].call.features))[-1:]}
     found = (impurity(function, answered[k]) for k in sorted(telling) if answered)
     return [failure for failure in found if failure]

@@ -98,7 +98,8 @@ def draw(case: "Case", shapes: Shapes, generator: Callable[[], np.random.Generat
     for largest, density in STEPS:
         drawing = Draw(generator(), case, largest, density)
         arrays, grid = _integers(drawing, shapes)
-        sizes = bounds.magnitudes(case, arrays)
+        # In float64, for which there are fast products of matrices, and in which integers below the limit are exact.
+        sizes = bounds.magnitudes(case, {n: a if n == "labels" else a.astype(np.float64) for n, a in arrays.items()})
         if all(m.max(initial=0) <= drawing.limit * grid for m in sizes.values()):
             return _typed(case, arrays)
     return None
