@@ -5,6 +5,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import libcst as cst
@@ -49,8 +50,9 @@ class _Visitor(MutationVisitor):
         return bool(super()._skip_node_and_children(node))
 
 
-def mutants(module: str) -> Iterator[Mutant]:
-    """Yield the mutants of a module of the package, named by its path without the suffix."""
+@cache
+def mutants(module: str) -> list[Mutant]:
+    """The mutants of a module of the package, named by its path without the suffix."""
     code = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
     wrapper = MetadataWrapper(cst.parse_module(code))
     visitor = _Visitor(mutation_operators, IgnoredCode(set(), set(), set()))
@@ -62,6 +64,7 @@ def mutants(module: str) -> Iterator[Mutant]:
     pieces = [module_node.code_for_node(part) for part in (*module_node.header, *module_node.body, *module_node.footer)]
     assert "".join(pieces) == code
     within = {id(n): k for k, part in enumerate(module_node.body, len(module_node.header)) for n in _walk(part)}
+    found = []
     for mutation in visitor.mutations:
         place = within[id(mutation.original_node)]
         part = module_node.body[place - len(module_node.header)]
@@ -69,8 +72,11 @@ def mutants(module: str) -> Iterator[Mutant]:
         line = positions[mutation.original_node].start.line
         function, lines = next((f, s) for f, s in statements if s[0] <= line <= s[1])
         change = (function, *_change(pieces[place], changed))
-        yield Mutant(module, *change, seen[change], lines, "".join([*pieces[:place], changed, *pieces[place + 1 :]]))
+        found.append(
+            Mutant(module, *change, seen[change], lines, "".join([*pieces[:place], changed, *pieces[place + 1 :]]))
+        )
         seen[change] += 1
+    return found
 
 
 def _walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:

@@ -10,6 +10,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,25 +32,26 @@ class Group:
         return [str(ROOT / "tests" / f"test_{name}.py") for name in self.tests]
 
     def state(self) -> str:
-        """Changes when the package or a test does."""
-        return _hash([*PACKAGE.rglob("*.py"), *(ROOT / "tests").glob("*.py")])
+        """Changes when one of its tests does."""
+        shared = [ROOT / "tests" / name for name in ("conftest.py", "strategies.py")]
+        return _hash([*map(Path, self.files), *shared])
 
 
 def load(path: Path, state: str) -> dict[str, str]:
-    """The verdict on each mutant, as far as it still holds: who was killed stays so while the module is the same."""
+    """The verdict on each mutant, as far as it still holds: while its module is the same, and a survivor's tests."""
     found: dict[str, str] = {}
     if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
-            text = _hash([PACKAGE / f"{record['module']}.py"])
-            if record["state"] == state or (record["verdict"] == "killed" and record["text"] == text):
+            text = _text(record["module"])
+            if record["text"] == text and (record["state"] == state or record["verdict"] != "survived"):
                 found[record["key"]] = record["verdict"]
     return found
 
 
 def save(path: Path, state: str, mutant: Mutant, verdict: str, test: str) -> None:
     """Write down what became of a mutant."""
-    text = _hash([PACKAGE / f"{mutant.module}.py"])
+    text = _text(mutant.module)
     record = {
         "key": mutant.key,
         "module": mutant.module,
@@ -60,6 +62,11 @@ def save(path: Path, state: str, mutant: Mutant, verdict: str, test: str) -> Non
     }
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+@cache
+def _text(module: str) -> str:
+    return _hash([PACKAGE / f"{module}.py"])
 
 
 def _hash(paths: Iterable[Path]) -> str:
@@ -130,8 +137,8 @@ Written by `nox -s mutation -- --write` on {date} at commit {commit}, with Pytho
 Every small change that mutmut knows, to a statement, a default or a constant of these modules, is a mutant. The tests
 that reach it run against it until one fails: then it is *killed*, or ended by a *timeout* if it never stops. An
 *explained* one survives, and changes nothing that anybody could see; the reasons are below, and one by one in
-`tests/mutation/equivalent.toml`. A *surviving* one is a gap in the tests. A kill counts until its module changes, any
-other verdict until the package or a test does; then the mutant is *untried*.
+`tests/mutation/equivalent.toml`. A *surviving* one is a gap in the tests. A verdict counts until its module
+changes, that of a survivor until its tests do; then the mutant is *untried*.
 
 | module | mutants | killed | timeout | explained | surviving | untried |
 |---|---|---|---|---|---|---|
