@@ -34,7 +34,7 @@ GROUPS = {
 def run(name: str, group: table.Group, options: argparse.Namespace) -> int:
     """Try what is not known yet; say what survives, and return how much of it nobody has explained."""
     table.KEPT.mkdir(parents=True, exist_ok=True)
-    kept, reached = table.KEPT / f"{name}.jsonl", table.KEPT / f"{name}-{group.state()}.json"
+    kept, reached = table.KEPT / f"{name}.jsonl", table.KEPT / f"{name}-{group.place()}.json"
     if options.fresh:
         kept.unlink(missing_ok=True)
     explanations, state = table.Explanations(), group.state()

@@ -36,6 +36,10 @@ class Group:
         shared = [ROOT / "tests" / name for name in ("conftest.py", "strategies.py")]
         return _hash([*map(Path, self.files), *shared])
 
+    def place(self) -> str:
+        """Changes when one of its modules or tests does: where lines are, and who reaches them."""
+        return _hash([*(PACKAGE / f"{module}.py" for module in self.modules), *map(Path, self.files)])
+
 
 def load(path: Path, state: str) -> dict[str, str]:
     """The verdict on each mutant, as far as it still holds: while its module is the same, and a survivor's tests."""
