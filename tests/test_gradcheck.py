@@ -359,6 +359,7 @@ def test_the_mode_is_exact_if_and_only_if_all_numbers_are() -> None:
         (mixed, lambda z: 3 * z, "float64", "agree with"),
         (whole, lambda z: 3.0 * z, "float64", "agree with"),
         (small, lambda z: 3.0 * z, "float64", "agree with"),
+        (fraction, lambda z: 3.0 * z.astype(float), "float64", "agree with"),
         (whole.astype(np.float16), lambda z: 3 * z, "float32", "agree with"),
         (whole.astype(np.longdouble), lambda z: 3 * z, "longdouble", "agree with"),
     ]
