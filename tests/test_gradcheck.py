@@ -433,6 +433,7 @@ def test_without_an_upstream_gradient_a_seed_draws_one_without_a_0() -> None:
     assert floats.dtype == np.float32
     assert ((abs(floats) >= 0.5) & (abs(floats) <= 1.5)).all()
     assert floats.min() < -1 < 1 < floats.max()
+    assert whole.dtype.kind == "i"
     assert set(whole) == {*range(-5, 0), *range(1, 6)}
     assert np.array_equal(whole, drawn(np.ones(400, int), seed=0))
     assert not np.array_equal(whole, drawn(np.ones(400, int), seed=1))
