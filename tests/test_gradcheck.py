@@ -419,22 +419,26 @@ def test_arguments_are_called_as_asked_or_as_forward_calls_them() -> None:
 
 @pytest.mark.spec("GRAD-C2")
 def test_without_an_upstream_gradient_a_seed_draws_one_without_a_0() -> None:
-    def drawn(z: Array, **options: Any) -> Array:
+    def drawn(z: Array, forward: Callable[[Array], Array] = lambda z: 2 * z, **options: Any) -> Array:
         kept: list[Array] = []
 
         def answer(dz: Array, z: Array) -> Array:
             kept.append(dz)
-            return 2 * dz
+            return 2 * dz if forward(z).dtype == z.dtype else 0 * dz
 
-        assert check_gradient(lambda z: 2 * z, answer, [z], **options).passed
+        assert check_gradient(forward, answer, [z], **options).passed
         return kept[0]
 
     floats, whole = drawn(np.ones(400, np.float32)[:40]), drawn(np.ones(400, int))
     assert floats.dtype == np.float32
     assert ((abs(floats) >= 0.5) & (abs(floats) <= 1.5)).all()
     assert floats.min() < -1 < 1 < floats.max()
+    assert abs(floats).min() < 1
     assert whole.dtype.kind == "i"
     assert set(whole) == {*range(-5, 0), *range(1, 6)}
+    of_whole_numbers = drawn(np.ones(40) / 3, silent)
+    assert of_whole_numbers.dtype == np.float64
+    assert (abs(of_whole_numbers) >= 0.5).all()
     assert np.array_equal(whole, drawn(np.ones(400, int), seed=0))
     assert not np.array_equal(whole, drawn(np.ones(400, int), seed=1))
     fractions = drawn(np.array([Fraction(1, 3), Fraction(2)], object))
