@@ -165,3 +165,12 @@ def test_nan_and_infinity_are_right_only_where_they_are_due() -> None:
     plus = Case("dense_forward", notation.read("x=3x4 w=4x2 inf=x"), "special")
     assert judge(plus, answered(plus)).failure is None
     assert judge(plus, answered(plus, z=-value_of(plus))).failure is not None
+
+
+@pytest.mark.spec("ORC-D3")
+def test_an_answer_that_is_wider_than_the_dtype_is_not_rounded_before_it_is_judged() -> None:
+    case = Case("dense_forward", notation.read("x=3x4 w=4x2"), "rounding", "float64")
+    value = case.expected["z"].value
+    assert value.dtype == np.longdouble
+    assert judge(case, Answer("answered", {"z": value})).worst == 0
+    assert judge(case, answered(case)).worst > 0

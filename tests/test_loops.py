@@ -75,6 +75,15 @@ def test_each_gradient_is_computed_in_the_dtype_of_its_own_formula(dz: str, x: s
         np.testing.assert_allclose(gradient, exact, rtol=8 * eps, atol=200 * eps)
 
 
+@pytest.mark.spec("LOSS-F1", "LOSS-B1", "ARR-N4")
+def test_squared_error_of_fractions_is_a_fraction() -> None:
+    o = np.array([Fraction(1, 3), Fraction(2)], object)
+    y = np.array([Fraction(1), Fraction(1, 2)], object)
+    assert reference.squared_error(o, y) == Fraction(97, 72)
+    assert isinstance(reference.squared_error(o, y), Fraction)
+    assert reference.squared_error_prime(o, y).tolist() == [Fraction(-2, 3), Fraction(3, 2)]
+
+
 Pooling = tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]
 
 
