@@ -146,6 +146,7 @@ def test_nan_and_infinity_are_right_only_where_they_are_due() -> None:
         for case, output in ((DENSE, "z"), (ROUNDED, "z")):
             got = value_of(case, output).astype(float)
             got[2, 1] = number
+            got[0, 0] += 5
             failure = judge(case, answered(case, **{output: got})).failure
             assert failure is not None
             assert failure.index == (2, 1)
