@@ -106,19 +106,22 @@ def test_a_wider_dtype_is_noted_and_strictly_wrong() -> None:
 @pytest.mark.spec("ORC-D3", "ORC-D5")
 def test_the_entry_farthest_out_of_its_bound_is_the_one_that_is_reported() -> None:
     right, bound = ROUNDED.expected["z"]
+    tight = tuple(int(i) for i in np.unravel_index(bound.argmin(), bound.shape))
+    loose = tuple(int(i) for i in np.unravel_index(bound.argmax(), bound.shape))
+    assert bound[loose] > 1.1 * bound[tight]
     got = right.copy()
-    got[1, 1] += 3 * bound[1, 1]
-    got[2, 0] -= 8 * bound[2, 0]
+    got[loose] += 3.5 * bound[loose]
+    got[tight] -= 3.6 * bound[tight]
     worst, failure, note = judge(ROUNDED, answered(ROUNDED, z=got))
     assert failure is not None
-    assert (worst, note, failure.kind, failure.output, failure.index) == (np.inf, "", "values", "z", (2, 0))
+    assert (worst, note, failure.kind, failure.output, failure.index) == (np.inf, "", "values", "z", tight)
     assert (failure.case, failure.clause) == (ROUNDED, "DENSE-F1")
-    assert (failure.got, failure.expected, failure.bound) == (got[2, 0], right[2, 0], bound[2, 0])
-    assert failure.pattern == "2 of 6 entries are wrong, all from example 1 on"
+    assert (failure.got, failure.expected, failure.bound) == (got[tight], right[tight], bound[tight])
+    assert failure.pattern.startswith("2 of 6 entries are wrong")
     assert failure.message == f"z is wrong: {failure.pattern}"
     assert np.array_equal(failure.answer, got)  # type: ignore[arg-type]  # they are there
     assert np.array_equal(failure.right, right)  # type: ignore[arg-type]
-    assert np.argwhere(failure.wrong).tolist() == [[1, 1], [2, 0]]  # type: ignore[arg-type]
+    assert np.argwhere(failure.wrong).tolist() == sorted(map(list, (tight, loose)))  # type: ignore[arg-type]
     # On the exact tier the bound is 0, and the largest error counts.
     got = value_of(DENSE)
     got[0, 1] += 1
@@ -158,8 +161,10 @@ def test_nan_and_infinity_are_right_only_where_they_are_due() -> None:
     swallowed = judge(given, answered(given, z=np.nan_to_num(right))).failure
     assert swallowed is not None
     assert np.isnan(right[swallowed.index])
-    leaked = judge(given, answered(given, z=np.full_like(right, np.nan)))
-    assert leaked == Judgement(0, None, "z is not a number where the one given in x is no factor")
+    note = "z is not a number where the one given in x is no factor"
+    for dtype in ("float64", "float32"):
+        case = Case("dense_forward", given.call, "special", dtype)
+        assert judge(case, answered(case, z=np.full_like(right, np.nan, dtype))) == Judgement(0, None, note)
     # An infinity where a number is due is no leak.
     infinite = np.where(np.isnan(right), right, np.inf)
     assert judge(given, answered(given, z=infinite)).failure is not None
