@@ -10,7 +10,7 @@ import nox
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["lint", "types", "tests", "catalogue", "witnesses", "deviations", "mutation_layers", "build"]
+nox.options.sessions = ["lint", "types", "tests", "catalogue", "witnesses", "deviations", "build"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -94,7 +94,7 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session
 def mutation_layers(session: nox.Session) -> None:
-    """Every mutant of the layers but the explained ones, and some made by hand: none survives."""
+    """Every mutant of the layers but the explained ones, and some made by hand: fails where one survives."""
     mutate(session, "layers", "--known", *session.posargs)
     session.run("pytest", "tests/mutation")
 

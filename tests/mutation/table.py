@@ -148,7 +148,7 @@ changes, that of a survivor until its tests do; then the mutant is *untried*.
 |---|---|---|---|---|---|---|
 {rows}
 
-`nox -s mutation_layers` does the layers alone, in CI too.
+`nox -s mutation_layers` does the layers alone.
 
 ## What survives with a reason
 
