@@ -131,7 +131,10 @@ def try_all(
         items = {item.nodeid: item for item in session.items}
 
         def attempt(mutant: Mutant, tests: Sequence[str]) -> str:
-            _put(mutant)
+            try:
+                _put(mutant)
+            except Exception as error:  # a module that does not import is noticed
+                return f"import: {type(error).__name__}"
             return _first_failure(items[test] for test in tests)
 
         # The machinery itself must not be what kills: every function can be put where it is.
@@ -185,7 +188,7 @@ def _in_processes(
             test = answer.read()
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGALRM, signal.SIGKILL):
             record(mutant, "timeout", "")
-        else:
+        elif not os.WIFEXITED(status) or os.WEXITSTATUS(status) == 0:
             crashed = os.WIFSIGNALED(status)
             record(mutant, "killed" if test or crashed else "survived", test)
             reach.has_killed(test)
@@ -200,8 +203,9 @@ def _in_processes(
             _confine(sum(reach.seconds[test] for test in tests))
             try:
                 answer = attempt(mutant, tests)
-            except BaseException as error:  # a module that does not import is noticed
-                answer = f"import: {type(error).__name__}"
+            except BaseException:
+                # That is our own mistake, and no verdict.
+                os._exit(1)
             os.write(write, answer.encode())
             os._exit(0)
         os.close(write)
