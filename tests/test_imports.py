@@ -41,7 +41,7 @@ ROWS = [
     ["oracle.cases", "oracle.examples"],
     ["oracle.shrink", "oracle.evidence", *(f"oracle.vectors.{v}" for v in ("question", "flags", "refusals"))],
     ["oracle.diagnose", "oracle.vectors.tables", "oracle.vectors.exact"],
-    ["oracle.examine", "oracle.vectors.more_tables"],
+    ["oracle.examine", "oracle.consistency", "oracle.vectors.more_tables"],
     ["oracle.vectors"],
     ["oracle.run"],
     ["oracle"],

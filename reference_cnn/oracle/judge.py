@@ -29,7 +29,8 @@ class Failure:
     `message` is one line. Where values are wrong, `output` names them, `index` is the worst entry and `got`, `expected`
     and `bound` its values; `pattern` says what the wrong entries, `wrong`, have in common. `answer` and `right` are the
     whole outputs, for a wrong shape too. `diagnosis` has the ids of the known mistakes that explain every answer of the
-    function, best first, two together joined by "+".
+    function, best first, two together joined by "+". Of a backward, `consistent` says whether it is the derivative of
+    the target's own forward, None where that cannot be told, and `consistency` puts it into words.
     """
 
     case: "Case"
@@ -47,6 +48,8 @@ class Failure:
     wrong: Array | None = None
     reproduce: str = ""
     diagnosis: tuple[str, ...] = ()
+    consistent: bool | None = None
+    consistency: str = ""
 
 
 class Judgement(NamedTuple):

@@ -206,6 +206,8 @@ def _plain_result(result: Result) -> dict[str, Any]:
             "bound": _plain_number(failure.bound),
             "pattern": failure.pattern,
             "diagnosis": list(failure.diagnosis),
+            "consistent": failure.consistent,
+            "consistency": failure.consistency,
             "reproduce": failure.reproduce,
         },
     }

@@ -9,6 +9,7 @@ from typing import Any
 from reference_cnn.oracle import notation, numbers
 from reference_cnn.oracle.call import PROFILES
 from reference_cnn.oracle.cases import Case, cases
+from reference_cnn.oracle.consistency import compared
 from reference_cnn.oracle.examine import examine
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.report import Report, Result
@@ -112,16 +113,17 @@ def check(
             raise TargetError(f"{found.name} offers none of {', '.join(questions)}, so there is nothing to judge")
         effort = PROFILES[profile] if case is None else None
         results = {}
+        functions = {n: laid_out(found.functions[n], n, layout) for n in questions if n in found.functions}
         for name, asked in questions.items():
             progress(name)
-            if name not in found.functions:
+            if name not in functions:
                 results[name] = Result("missing")
                 continue
-            function = laid_out(found.functions[name], name, layout)
             # A case that is given alone tells mistakes apart badly: for the diagnosis the standard ones are asked too.
             besides = [] if case is None else standard[name]
-            examined = examine(function, asked, effort, besides, strict=strict)
+            examined = examine(functions[name], asked, effort, besides, strict=strict)
             results[name] = _reproducible(examined, found, layout)
+        results = compared(results, functions)
     return Report(found.name, dtype, seed, results, found.in_process)
 
 

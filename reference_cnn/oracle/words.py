@@ -14,7 +14,11 @@ def share(worst: float) -> str:
 
 
 def explanation(failure: Failure) -> list[str]:
-    """Paragraphs: what is wrong, in the second person, and what helps; other explanations by name."""
+    """Paragraphs: what is wrong, in the second person, and what helps; other explanations by name; consistency."""
+    return _diagnosis(failure) + [failure.consistency] * bool(failure.consistency)
+
+
+def _diagnosis(failure: Failure) -> list[str]:
     if not failure.diagnosis:
         return []
     first, *others = failure.diagnosis
