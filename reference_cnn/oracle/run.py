@@ -113,17 +113,17 @@ def check(
             raise TargetError(f"{found.name} offers none of {', '.join(questions)}, so there is nothing to judge")
         effort = PROFILES[profile] if case is None else None
         results = {}
-        functions = {n: laid_out(found.functions[n], n, layout) for n in questions if n in found.functions}
+        offered = {n: laid_out(found.functions[n], n, layout) for n in questions if n in found.functions}
         for name, asked in questions.items():
             progress(name)
-            if name not in functions:
+            if name not in offered:
                 results[name] = Result("missing")
                 continue
             # A case that is given alone tells mistakes apart badly: for the diagnosis the standard ones are asked too.
             besides = [] if case is None else standard[name]
-            examined = examine(functions[name], asked, effort, besides, strict=strict)
+            examined = examine(offered[name], asked, effort, besides, strict=strict)
             results[name] = _reproducible(examined, found, layout)
-        results = compared(results, functions)
+        results = compared(results, offered)
     return Report(found.name, dtype, seed, results, found.in_process)
 
 
