@@ -68,6 +68,9 @@ REFUSALS: list[Refusal] = [
     (lambda: conv_forward(X, W, stride=True), TypeError, r"conv_forward: stride must be an int, is True \[WIN-C1\]"),
     (lambda: conv_backward(DZ, X, W, dilation=0), ValueError, r"conv_backward: dilation must be at least 1, is 0 \[WIN-C2\]"),
     (lambda: conv_forward(X, W, dilation=(1,)), ValueError, r"conv_forward: dilation must be an int or 2 ints.*\(1,\) \[WIN-C2\]"),
+    (lambda: conv_forward(X, W, dilation=10**30), ValueError, r"conv_forward: dilation must be below 2\*\*31, has 100 bits \[WIN-C2\]"),
+    (lambda: conv_forward(X, W, groups=np.array([1, 2])), TypeError, r"conv_forward: groups must be an int, is array.*\[CONV-C4\]"),
+    (lambda: conv_forward(X, W, stride=np.array(2.0)), TypeError, r"conv_forward: stride .*\[WIN-C1\]"),
     # padding
     (lambda: conv_forward(X, W, padding=-1), ValueError, r"conv_forward: padding must be at least 0, is -1 \[WIN-C3\]"),
     (lambda: conv_forward(X, W, padding=((0, 1), (0, -2))), ValueError, r"conv_forward: padding must be at least 0, is -2 \[WIN-C3\]"),
@@ -96,6 +99,8 @@ REFUSALS: list[Refusal] = [
     (lambda: package.max_pool_backward(X, X, 2), ValueError, r"max_pool_backward: dy has shape \(2, 4, 5, 6\), expected \(2, 4, 2, 3\).*\[POOL-C4\]"),
     (lambda: package.avg_pool_backward(X, X, 2), ValueError, r"avg_pool_backward: dy .*\[POOL-C4\]"),
     (lambda: package.max_pool_forward(X + 0j, 2), TypeError, r"max_pool_forward: x is complex128.*\[POOL-C5\]"),
+    (lambda: package.avg_pool_forward(X, 2, include_padding="no"), TypeError, r"avg_pool_forward: include_padding must be True or False, is 'no' \[POOL-C6\]"),
+    (lambda: package.avg_pool_backward(X, X, 2, include_padding=1), TypeError, r"avg_pool_backward: include_padding .* is 1 \[POOL-C6\]"),
     # relu, softmax and losses
     (lambda: package.relu(A + 0j), TypeError, r"relu: z is complex128.*\[ACT-C2\]"),
     (lambda: package.relu_prime(None), TypeError, r"relu_prime: z .* not NoneType \[ARR-C1\]"),
@@ -113,6 +118,9 @@ REFUSALS: list[Refusal] = [
     (lambda: package.cross_entropy(A + 0j, [0, 1, 2]), TypeError, r"cross_entropy: z has dtype complex128.*\[ACT-C2\]"),
     # the gradient check
     (lambda: check_gradient(np.sin, np.cos, [np.array([1j])]), TypeError, r"check_gradient: args\[0\] is complex.*\[GRAD-C1\]"),
+    (lambda: check_gradient(lambda x: x > 0, np.cos, [A]), TypeError, r"check_gradient: forward's output .* has dtype bool \[ARR-C1\]"),
+    (lambda: check_gradient(lambda x: [[1], [1, 2]], np.cos, [A]), ValueError, r"check_gradient: forward's output is not a rect.*\[ARR-C1\]"),
+    (lambda: check_gradient(lambda x: x * 1j, np.cos, [A]), TypeError, r"check_gradient: forward's output is complex.*\[GRAD-C1\]"),
     (lambda: check_gradient(np.sin, np.cos, ["x"]), TypeError, r"check_gradient: args\[0\] .* has dtype <U1 \[ARR-C1\]"),
     (lambda: check_gradient(np.sin, lambda dz, x: dz, [A], dz=B), ValueError, r"check_gradient: dz has shape \(4, 2\), forward's output \(3, 4\) \[GRAD-C2\]"),
     (lambda: check_gradient(dense_forward, dense_backward, [A, B]), ValueError, r"check_gradient: backward returned 3 gradients, expected dx, dw; .* bias too \[GRAD-C2\]"),
@@ -124,7 +132,7 @@ REFUSALS: list[Refusal] = [
 @pytest.mark.spec(
     "ARR-C1", "ACT-C1", "CONV-C1", "CONV-C2", "CONV-C3", "CONV-C4", "CONV-C5", "DENSE-C1", "DENSE-C2", "DENSE-C3",
     "DENSE-C4", "WIN-C1", "WIN-C2", "WIN-C3", "WIN-C4", "GRAD-C1", "GRAD-C2",
-    "POOL-C1", "POOL-C2", "POOL-C3", "POOL-C4", "POOL-C5", "ACT-C2", "ACT-C3", "ACT-C4", "LOSS-C1", "LOSS-C2", "LOSS-C3",
+    "POOL-C1", "POOL-C2", "POOL-C3", "POOL-C4", "POOL-C5", "POOL-C6", "ACT-C2", "ACT-C3", "ACT-C4", "LOSS-C1", "LOSS-C2", "LOSS-C3",
 )  # fmt: skip
 @pytest.mark.parametrize(("call", "exception", "message"), REFUSALS, ids=[r[2][:60] for r in REFUSALS])
 def test_refusal(call: Callable[[], Any], exception: type[Exception], message: str) -> None:
