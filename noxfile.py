@@ -32,6 +32,13 @@ MNIST = Path(os.environ.get("MNIST_NPZ", "../shared/data/mnist.npz"))
 TORCH = "torch==2.13.0"
 
 
+# Tests that need no other process, and so little time.
+FASTER = [f"tests/test_{name}.py" for name in (
+    *("adjoint", "arrays", "article_numbers", "bad_input", "bounds", "byte_order", "cases", "cli", "explain", "fuzz"),
+    *("gradcheck", "html", "layout", "loops", "purity", "readme", "scipy", "sigmoid_range", "symbolic", "vectors"),
+)]  # fmt: skip
+
+
 def group(name: str) -> list[str]:
     """The requirements of one dependency group."""
     return list(nox.project.dependency_groups(PROJECT, name))
@@ -87,6 +94,22 @@ def deviations(session: nox.Session) -> None:
     session.install(*CONSTRAINTS, "-e", ".", *group("test"))
     session.install("onnx==1.22.0")
     session.run("pytest", "tests/witnesses/deviations_onnx.py", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Random inputs of all kinds for layers, oracle and command: `nox -s fuzz -- --seconds 300`."""
+    session.install(*CONSTRAINTS, "-e", ".")
+    session.run("python", "tests/fuzz.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def oldest(session: nox.Session) -> None:
+    """The faster tests with the oldest versions that the metadata allow."""
+    oldest = [r.replace(">=", "==") for r in PROJECT["project"]["dependencies"]]
+    # Its tools may be new; SciPy is the newest that goes with such a NumPy.
+    session.install("-e", ".", *oldest, *group("test"))
+    session.run("pytest", "-n", "auto", *FASTER, *session.posargs)
 
 
 @nox.session

@@ -5,7 +5,7 @@ Every message names the function, the argument, the values at hand and the claus
 
 import operator
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import Any, SupportsIndex, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -47,7 +47,7 @@ def working_dtype(dtype: np.dtype[Any]) -> DTypeLike:
 
 
 def integer(function: str, name: str, value: object, minimum: int, clause: str) -> int:
-    """Return `value` as an int from `minimum` to LARGEST; anything that is not an integer, booleans too, is a TypeError."""
+    """Return `value` as an int from `minimum` to LARGEST; what is not an integer, booleans too, is a TypeError."""
     if isinstance(value, (bool, np.bool_)) or not is_one_integer(value):
         raise TypeError(f"{function}: {name} must be an int, is {value!r} [{clause}]")
     number = operator.index(value)
@@ -58,7 +58,7 @@ def integer(function: str, name: str, value: object, minimum: int, clause: str) 
     return number
 
 
-def is_one_integer(value: object) -> bool:
+def is_one_integer(value: object) -> TypeGuard[SupportsIndex]:
     """Whether a value is an integer of any kind, an array of no axes included; an array of more is several."""
     if getattr(value, "ndim", 0) or not hasattr(value, "__index__"):
         return False

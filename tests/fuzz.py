@@ -188,8 +188,10 @@ def mutated(draw: Draw, text: str, words: Sequence[str]) -> str:
     return text
 
 
-CALLS = ("x=3x2x6x5 w=2x2x2x2 stride=3,4 padding=same", "x=2x1x5 window=2, padding=1:0, nan=x", "z=2x3 scale=1e3")
-CALLS += ("x=3x4 w=4x2 b=2", "a=2x3", "o=1x1 ties=x", "x=2x4x5x6 w=2x2x2x2 groups=2 dilation=1,2 padding=1:0,1:1")
+CALLS = (
+    *("x=3x2x6x5 w=2x2x2x2 stride=3,4 padding=same", "x=2x1x5 window=2, padding=1:0, nan=x", "z=2x3 scale=1e3"),
+    *("x=3x4 w=4x2 b=2", "a=2x3", "o=1x1 ties=x", "x=2x4x5x6 w=2x2x2x2 groups=2 dilation=1,2 padding=1:0,1:1"),
+)
 WORDS = (*"x=,: 09_", "-1", "x=", "window=", "nan=", "inf=z", "ties=", "scale=", "same", "True")
 
 
@@ -424,7 +426,7 @@ def fuzz(name: str, first: int, inputs: int, seconds: float = float("inf")) -> i
 
 def by_coverage(name: str, seconds: float) -> None:
     """Let atheris choose the inputs; it ends the process."""
-    import atheris  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415  # not for every Python
+    import atheris  # noqa: PLC0415  # not for every Python
 
     def one(data: bytes) -> None:
         provider = atheris.FuzzedDataProvider(data)
@@ -445,7 +447,8 @@ def main() -> None:
     parser.add_argument("--atheris", action="store_true", help="inputs chosen by coverage; one target")
     options = parser.parse_args()
     if options.atheris:
-        by_coverage(*options.targets, options.seconds)
+        (name,) = options.targets
+        by_coverage(name, options.seconds)
     for name in options.targets or TARGETS:
         begun = time.monotonic()
         count = fuzz(name, options.first, options.inputs, options.seconds)

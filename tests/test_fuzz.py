@@ -2,15 +2,18 @@
 
 import os
 import random
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import fuzz
 import numpy as np
 import pytest
 from test_protocol import FILES, Write, failure_of, write
 
-from reference_cnn import check_gradient
+from reference_cnn import check_gradient, squared_error
 from reference_cnn.oracle import check, wire
+from reference_cnn.oracle.call import Draw
 from reference_cnn.oracle.cases import cases
 from reference_cnn.oracle.judge import judge
 from reference_cnn.oracle.targets import UsageError, ask
@@ -26,7 +29,7 @@ def test_some_inputs(name: str) -> None:
 
 
 def test_an_input_is_named_when_it_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    def trial(draw: fuzz.Draw) -> None:
+    def trial(draw: Draw) -> None:
         assert draw(0, 9) != 7
 
     monkeypatch.setitem(fuzz.TARGETS, "sevens", fuzz.Target("sevens", "", trial))
@@ -123,7 +126,24 @@ def test_answers_beyond_every_double_are_judged_without_a_warning() -> None:
     assert judge(case, ask.read(vast, "relu")).failure is not None
 
 
-@pytest.mark.parametrize("text", ["a=2x0", "z=2x3 scale=1e299"])
-def test_questions_that_have_no_numbers_are_refused(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "function"),
+    [
+        ("a=2x0", "softmax_backward"),
+        ("z=2x3 scale=1e299", "softmax"),
+        ("x=3x4 w=4", "dense_backward"),
+        ("x=3 w=3x2", "dense_forward"),
+        # Which gradient a NaN gets is free, and the reference's choice was once called wrong.
+        ("x=2x1x5 window=2, padding=1 nan=x", "max_pool_backward"),
+    ],
+)
+def test_questions_that_have_no_answer_are_refused(text: str, function: str) -> None:
     with pytest.raises(UsageError, match="case"):
-        check("reference", functions=["softmax", "softmax_backward"], case=text, dtype="float16", in_process=True)
+        check("reference", functions=[function], case=text, dtype="float16", in_process=True)
+
+
+@pytest.mark.spec("LOSS-F1")
+@pytest.mark.parametrize("number", [Fraction(1, 3), 10**30])
+def test_the_error_of_one_exact_number(number: Any) -> None:
+    o, y = np.array(number, object), np.array(0, object)
+    assert squared_error(o, y) == number**2 / 2
