@@ -13,6 +13,8 @@ nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["lint", "types", "tests", "catalogue", "witnesses", "deviations", "build"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
+# Where the branches that the tests take are counted.
+COVERED = "3.13"
 PROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ("-c", "constraints.txt")
 
@@ -29,6 +31,13 @@ MNIST = Path(os.environ.get("MNIST_NPZ", "../shared/data/mnist.npz"))
 
 # PyTorch is installed first and alone, since its plain package comes in builds of very different sizes.
 TORCH = "torch==2.13.0"
+
+
+# Tests that need no other process, and so little time.
+FASTER = [f"tests/test_{name}.py" for name in (
+    *("adjoint", "arrays", "article_numbers", "bad_input", "bounds", "byte_order", "cases", "cli", "explain", "fuzz"),
+    *("gradcheck", "html", "layout", "loops", "purity", "readme", "scipy", "sigmoid_range", "symbolic", "vectors"),
+)]  # fmt: skip
 
 
 def group(name: str) -> list[str]:
@@ -56,7 +65,9 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The test suite, with the examples in the documentation."""
     session.install(*CONSTRAINTS, "-e", ".", *group("test"))
-    session.run("pytest", "-n", "auto", *session.posargs)
+    # On one Python, since it costs time; a choice of tests cannot reach everything.
+    measured = session.python == COVERED and not session.posargs
+    session.run("pytest", "-n", "auto", *(["--cov"] if measured else []), *session.posargs)
 
 
 @nox.session
@@ -105,6 +116,22 @@ def mutate(session: nox.Session, *options: str) -> None:
         session.skip("each mutant is tried in a forked process with limits that Linux has")
     session.install(*CONSTRAINTS, "-e", ".", *group("mutation"))
     session.run("python", "tests/mutation", *options, env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Random inputs of all kinds for layers, oracle and command: `nox -s fuzz -- --seconds 300`."""
+    session.install(*CONSTRAINTS, "-e", ".")
+    session.run("python", "tests/fuzz.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def oldest(session: nox.Session) -> None:
+    """The faster tests with the oldest versions that the metadata allow."""
+    oldest = [r.replace(">=", "==") for r in PROJECT["project"]["dependencies"]]
+    # Its tools may be new; SciPy is the newest that goes with such a NumPy.
+    session.install("-e", ".", *oldest, *group("test"))
+    session.run("pytest", "-n", "auto", *FASTER, *session.posargs)
 
 
 @nox.session

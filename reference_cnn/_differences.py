@@ -43,8 +43,10 @@ def exact_differences(evaluate: Callable[[Array], Array], x: Array, dz: Array) -
         slopes, bends = [], []
         for h in (1, 2):
             above, below = (evaluate(_moved(x, index, s)).astype(object) for s in (h, -h))
-            slopes.append(Fraction(np.sum(upstream * (above - below))) / (2 * h))
-            bends.append(np.sum(upstream * (above - 2 * centre + below)))
+            # Arrays of no axes turn into plain numbers on the way.
+            slope, bend = (np.asarray(upstream * v, object).sum() for v in (above - below, above - 2 * centre + below))
+            slopes.append(Fraction(slope) / (2 * h) if abs(slope) < np.inf else np.nan)
+            bends.append(bend)
         derivative[index] = slopes[0]
         if slopes[0] != slopes[1] or bends[1] != 4 * bends[0]:
             error[index] = np.inf

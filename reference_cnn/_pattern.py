@@ -51,7 +51,9 @@ def _transformed(
 ) -> Iterator[Candidate]:
     """Yield wrong answers of known kinds: words, the answer, and its tolerance."""
     slack = np.broadcast_to(np.asarray(tolerance), expected.shape)
-    if not all(np.isfinite(np.asarray(a, dtype=complex)).all() for a in (got, expected)):
+    with np.errstate(over="ignore"):
+        finite = all(np.isfinite(np.asarray(a, dtype=complex)).all() for a in (got, expected))
+    if not finite:
         return
     yield "every entry is 0", np.zeros_like(expected), tolerance
     factor = _factor(got, expected) if np.unique(np.abs(expected[expected != 0])).size > 1 else None

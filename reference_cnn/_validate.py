@@ -5,12 +5,15 @@ Every message names the function, the argument, the values at hand and the claus
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 NUMBER_KINDS = "iufcO"
+
+# The largest stride, dilation, window, padding and number of groups: no place in a window then overflows an int64.
+LARGEST = 2**31 - 1
 
 Array = NDArray[Any]
 
@@ -44,25 +47,38 @@ def working_dtype(dtype: np.dtype[Any]) -> DTypeLike:
 
 
 def integer(function: str, name: str, value: object, minimum: int, clause: str) -> int:
-    """Return `value` as an int of at least `minimum`; anything that is not an integer, booleans too, is a TypeError."""
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+    """Return `value` as an int from `minimum` to LARGEST; what is not an integer, booleans too, is a TypeError."""
+    if isinstance(value, (bool, np.bool_)) or not is_one_integer(value):
         raise TypeError(f"{function}: {name} must be an int, is {value!r} [{clause}]")
     number = operator.index(value)
     if number < minimum:
         raise ValueError(f"{function}: {name} must be at least {minimum}, is {number} [{clause}]")
+    if number > LARGEST:
+        raise ValueError(f"{function}: {name} must be below 2**31, has {number.bit_length()} bits [{clause}]")
     return number
 
 
-def is_one_integer(value: object) -> bool:
+def is_one_integer(value: object) -> TypeGuard[SupportsIndex]:
     """Whether a value is an integer of any kind, an array of no axes included; an array of more is several."""
-    return hasattr(value, "__index__") and getattr(value, "ndim", 0) == 0
+    if getattr(value, "ndim", 0) or not hasattr(value, "__index__"):
+        return False
+    try:
+        operator.index(value)
+    except TypeError:  # every array has the method
+        return False
+    return True
+
+
+def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether a value has entries, as a tuple or an array of an axis or more."""
+    return isinstance(value, Sequence) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
 def entries(function: str, name: str, value: object, count: int, what: str, clause: str) -> tuple[object, ...]:
     """Return `value` as a tuple with one entry per axis: `count` entries, or an int repeated."""
     if is_one_integer(value):
         return (value,) * count
-    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str | bytes):
+    if not is_sequence(value) or isinstance(value, str | bytes):
         raise TypeError(f"{function}: {name} must be an int or {count} {what}, is {value!r} [{clause}]")
     values = tuple(value)
     if len(values) != count:

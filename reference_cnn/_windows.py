@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
-from reference_cnn._validate import Array, entries, integer, is_one_integer
+from reference_cnn._validate import Array, entries, integer, is_sequence
 
 PerAxis = int | Sequence[int]
 Index = tuple[Any, ...]
@@ -147,7 +147,7 @@ def _pads(
 
 
 def _pair(function: str, pad: Any) -> tuple[int, int]:
-    pair = tuple(pad) if isinstance(pad, Sequence | np.ndarray) and not is_one_integer(pad) else (pad, pad)
+    pair = tuple(pad) if is_sequence(pad) else (pad, pad)
     if isinstance(pad, str):
         raise TypeError(f"{function}: padding must be an int, is {pad!r} [WIN-C3]")
     if len(pair) != 2:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,9 @@ INTERRUPTED = 130  # as a shell has it after Ctrl-C
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status: 0 all right, 1 something is wrong, 2 unusable arguments."""
     options = _parser().parse_args(arguments)
+    if arguments is None:
+        # The command, not a caller of ours: when it is told to end, it ends what it has started, as after Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return COMMANDS[options.command](options)
     except (UsageError, UnknownClauseError, SkeletonError, DataError, OSError) as error:

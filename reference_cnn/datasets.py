@@ -34,7 +34,7 @@ def article_images() -> Examples:
     >>> x.shape, labels[:10]
     ((200, 1, 28, 28), array([5, 0, 4, 1, 9, 2, 1, 3, 1, 4]))
     """
-    with np.load(ARTICLE) as file:
+    with np.load(ARTICLE, allow_pickle=False) as file:
         return _examples(file["images"], file["labels"])
 
 
@@ -66,7 +66,7 @@ def _from_file(path: Path) -> tuple[Array, ...]:
             f"{path} does not exist; give an .npz file with {', '.join(names)}, or one of {', '.join(NAMES)}"
         )
     try:
-        with np.load(path) as file:
+        with np.load(path, allow_pickle=False) as file:
             return tuple(file[name] for name in names)
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is no .npz file with {', '.join(names)} ({error})") from error

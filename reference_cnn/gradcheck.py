@@ -101,7 +101,7 @@ def check_gradient(
     Raises
     ------
     TypeError
-        An argument is complex or no array of numbers [ARR-C1, GRAD-C1].
+        An argument, dz or what forward returns is complex or no array of numbers [ARR-C1, GRAD-C1].
     ValueError
         Backward does not return one gradient per argument, dz has another shape than z, nothing to check [GRAD-C2].
 
@@ -126,8 +126,9 @@ def check_gradient(
     wrong
     """
     arrays = [None if a is None else _argument(a, k) for k, a in enumerate(args)]
-    z = np.asarray(_call(forward, arrays))
+    z = _call(forward, arrays)
     exact = z.dtype.kind in "iuO" and all(a is None or a.dtype.kind in "iuO" for a in arrays)
+    z = _measured(z, exact)
     arrays = [None if a is None else a if exact and a.dtype == object else a.astype(_dtype(a, exact)) for a in arrays]
     upstream = _upstream(dz, z, exact, seed)
     labels = _names(forward, names, len(arrays))
@@ -148,7 +149,7 @@ def check_gradient(
             checks.append(ArgumentCheck(labels[k], "wrong", "it is complex, its argument is not", None, gradient))
             continue
         differentiate = exact_differences if exact else differences
-        found = differentiate(partial(_with, forward, arrays, k), array, upstream)
+        found = differentiate(partial(_with, forward, arrays, k, exact), array, upstream)
         checks.append(_judge(labels[k], gradient, found))
     if not checks:
         raise ValueError("check_gradient: there is no argument with a gradient to check [GRAD-C2]")
@@ -156,11 +157,16 @@ def check_gradient(
 
 
 def _argument(value: ArrayLike, position: int) -> Array:
-    array = number_array("check_gradient", f"args[{position}]", value)
+    array = _real(f"args[{position}]", value)
     if array.dtype == object and any(isinstance(v, float) for v in array.flat):
         array = array.astype(float)
+    return array
+
+
+def _real(name: str, value: ArrayLike) -> Array:
+    array = number_array("check_gradient", name, value)
     if array.dtype.kind == "c":
-        raise TypeError(f"check_gradient: args[{position}] is complex; check real and imaginary parts apart [GRAD-C1]")
+        raise TypeError(f"check_gradient: {name} is complex; check real and imaginary parts apart [GRAD-C1]")
     return array
 
 
@@ -174,17 +180,25 @@ def _dtype(array: Array, exact: bool) -> Any:
 def _call(forward: Callable[..., ArrayLike], arrays: Sequence[Array | None]) -> Array:
     """Call forward with copies, so that nothing it does to them is seen again; domain errors become NaN."""
     with np.errstate(all="ignore"):
-        return np.array(forward(*(None if a is None else a.copy() for a in arrays)))
+        z = forward(*(None if a is None else a.copy() for a in arrays))
+        return np.array(_real("forward's output", z))
 
 
-def _with(forward: Callable[..., ArrayLike], arrays: Sequence[Array | None], k: int, array: Array) -> Array:
+def _with(
+    forward: Callable[..., ArrayLike], arrays: Sequence[Array | None], k: int, exact: bool, array: Array
+) -> Array:
     """Call forward with another k-th argument."""
-    return _call(forward, [*arrays[:k], array, *arrays[k + 1 :]])
+    return _measured(_call(forward, [*arrays[:k], array, *arrays[k + 1 :]]), exact)
+
+
+def _measured(z: Array, exact: bool) -> Array:
+    """An output as differences want it: floats, though it may be whole numbers or objects, unless they are exact."""
+    return z if exact or z.dtype.kind not in "iuO" else z.astype(np.float64)
 
 
 def _upstream(dz: ArrayLike | None, z: Array, exact: bool, seed: int) -> Array:
     if dz is not None:
-        given = number_array("check_gradient", "dz", dz)
+        given = _real("dz", dz)
         if given.shape != z.shape:
             raise ValueError(f"check_gradient: dz has shape {given.shape}, forward's output {z.shape} [GRAD-C2]")
         return given
@@ -192,8 +206,8 @@ def _upstream(dz: ArrayLike | None, z: Array, exact: bool, seed: int) -> Array:
     sign = rng.choice([-1, 1], z.shape)
     if exact:
         whole = sign * rng.integers(1, 6, z.shape)
-        # Fractions, so that a division by a count stays exact.
-        return np.vectorize(Fraction, otypes=[object])(whole) if z.dtype == object and z.size else whole
+        # Fractions of Python's integers, so that a division by a count stays exact, and nothing overflows.
+        return np.vectorize(Fraction, otypes=[object])(whole.astype(object)) if z.dtype == object and z.size else whole
     return np.asarray(sign * rng.uniform(0.5, 1.5, z.shape)).astype(z.dtype if z.dtype.kind == "f" else float)
 
 
@@ -244,7 +258,8 @@ def _judge(name: str, gradient: Array, found: Differences) -> ArgumentCheck:
     # A float is rounded too, whatever way it was computed; and so is the difference, a float64.
     rounded = gradient.dtype.kind == "f" and not exact
     own = 8 * max(np.finfo(t).eps for t in (gradient.dtype, float)) * np.abs(plain) if rounded else 0
-    near = np.abs(gradient - derivative) <= error + own + np.abs(jump) / 2
+    with np.errstate(invalid="ignore"):
+        near = np.abs(gradient - derivative) <= error + own + np.abs(jump) / 2
     wrong = np.isfinite(error) & ~(near & np.isfinite(plain))
     known = np.where(np.isfinite(error), np.abs(derivative), 0)
     noisy = np.asarray(error > max(RESOLUTION * float(known.max(initial=0)), NEGLIGIBLE))

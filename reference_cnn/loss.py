@@ -42,7 +42,8 @@ def squared_error(o: ArrayLike, y: ArrayLike) -> Any:
     """
     o, y, dtype = _pair("squared_error", o, y)
     halved = np.float64 if dtype.kind in "iu" else dtype
-    half = ((y - o) ** 2).sum() / 2
+    # An array of no axes turns into a plain number on the way, which may be of any type.
+    half = np.asarray((y - o) ** 2, o.dtype).sum() / 2
     return half if dtype.kind == "O" else half.astype(halved)
 
 

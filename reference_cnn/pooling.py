@@ -128,7 +128,8 @@ def avg_pool_forward(
     Raises
     ------
     TypeError, ValueError
-        As `max_pool_forward`, but complex numbers are allowed [ARR-C1, POOL-C1, POOL-C3].
+        As `max_pool_forward`, but complex numbers are allowed [ARR-C1, POOL-C1, POOL-C3]; an include_padding that is
+        neither True nor False is a TypeError [POOL-C6].
 
     Notes
     -----
@@ -140,6 +141,7 @@ def avg_pool_forward(
     array([[[[5., 7.]]]])
     """
     x, windows = _arguments("avg_pool_forward", x, window, stride, padding, 1)
+    include_padding = _flag("avg_pool_forward", include_padding)
     dtype = _mean_dtype(result_dtype("avg_pool_forward", x))
     sums = np.zeros((*x.shape[:2], *windows.out), working_dtype(dtype))
     for outputs, inputs in windows.taps():
@@ -183,6 +185,7 @@ def avg_pool_backward(
              [1., 1., 2., 2.]]]])
     """
     x, windows = _arguments("avg_pool_backward", x, window, stride, padding, 1)
+    include_padding = _flag("avg_pool_backward", include_padding)
     dy = _upstream("avg_pool_backward", dy, x, windows)
     dtype = _mean_dtype(result_dtype("avg_pool_backward", dy))
     share = dy.astype(working_dtype(dtype), copy=False) / _counts(windows, include_padding)
@@ -211,6 +214,12 @@ def _arguments(
             f"pads are {windows.pads}, windows span {windows.spans} [POOL-C3]"
         )
     return x.astype(result_dtype(function, x), copy=False), windows
+
+
+def _flag(function: str, value: object) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{function}: include_padding must be True or False, is {value!r} [POOL-C6]")
+    return bool(value)
 
 
 def _upstream(function: str, dy: ArrayLike, x: Array, windows: Windows) -> Array:

@@ -104,6 +104,8 @@ REFUSALS: list[Refusal] = [
     (lambda: package.max_pool_backward(X, X, 2, padding=2), ValueError, "max_pool_backward: padding must be smaller than the window, and no window may lie in it alone; pads are ((2, 2), (2, 2)), windows span (2, 2) [POOL-C3]"),
     (lambda: package.max_pool_backward(np.ones((2, 4, 2, 3)), X + 0j, 2), TypeError, "max_pool_backward: x is complex128, and complex numbers have no order [POOL-C5]"),
     (lambda: package.avg_pool_backward(X, X, 2, padding="full"), ValueError, """avg_pool_backward: padding must be "valid", "same" or numbers, is 'full' [WIN-C3]"""),
+    (lambda: package.avg_pool_forward(X, 2, include_padding="no"), TypeError, "avg_pool_forward: include_padding must be True or False, is 'no' [POOL-C6]"),
+    (lambda: package.avg_pool_backward(X, X, 2, include_padding=1), TypeError, "avg_pool_backward: include_padding must be True or False, is 1 [POOL-C6]"),
     # relu, softmax and losses
     (lambda: package.relu_prime(A + 0j), TypeError, "relu_prime: z is complex128, and complex numbers have no order [ACT-C2]"),
     (lambda: package.softmax(A + 0j), TypeError, "softmax: z is complex128, and complex numbers have no order [ACT-C2]"),
@@ -132,13 +134,16 @@ REFUSALS: list[Refusal] = [
     (lambda: check_gradient(dense_forward, dense_backward, [A, B]), ValueError, "check_gradient: backward returned 3 gradients, expected dx, dw; one gradient per argument, so pass the bias too [GRAD-C2]"),
     (lambda: check_gradient(dense_forward, lambda dz, x, w: dz, [A, B]), ValueError, "check_gradient: backward returned ndarray, expected dx, dw; one gradient per argument, so pass the bias too [GRAD-C2]"),
     (lambda: check_gradient(np.sin, lambda dz, x: None, [A]), ValueError, "check_gradient: there is no argument with a gradient to check [GRAD-C2]"),
+    (lambda: check_gradient(lambda x: x > 0, np.cos, [A]), TypeError, "check_gradient: forward's output must be an array of numbers, has dtype bool [ARR-C1]"),
+    (lambda: check_gradient(lambda x: [[1], [1, 2]], np.cos, [A]), ValueError, "check_gradient: forward's output is not a rectangular array: setting an array element with a sequence. The requested array has an inhomogeneous shape after 1 dimensions. The detected shape was (2,) + inhomogeneous part. [ARR-C1]"),
+    (lambda: check_gradient(lambda x: x * 1j, np.cos, [A]), TypeError, "check_gradient: forward's output is complex; check real and imaginary parts apart [GRAD-C1]"),
 ]  # fmt: skip
 
 
 @pytest.mark.spec(
     "ARR-C1", "ACT-C1", "CONV-C1", "CONV-C2", "CONV-C3", "CONV-C4", "CONV-C5", "DENSE-C1", "DENSE-C2", "DENSE-C3",
     "DENSE-C4", "WIN-C1", "WIN-C2", "WIN-C3", "WIN-C4", "GRAD-C1", "GRAD-C2",
-    "POOL-C1", "POOL-C2", "POOL-C3", "POOL-C4", "POOL-C5", "ACT-C2", "ACT-C3", "ACT-C4", "LOSS-C1", "LOSS-C2", "LOSS-C3",
+    "POOL-C1", "POOL-C2", "POOL-C3", "POOL-C4", "POOL-C5", "POOL-C6", "ACT-C2", "ACT-C3", "ACT-C4", "LOSS-C1", "LOSS-C2", "LOSS-C3",
 )  # fmt: skip
 @pytest.mark.parametrize(("call", "exception", "message"), REFUSALS, ids=[r[2][:60] for r in REFUSALS])
 def test_refusal(call: Callable[[], Any], exception: type[Exception], message: str) -> None:

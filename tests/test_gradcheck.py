@@ -444,3 +444,17 @@ def test_without_an_upstream_gradient_a_seed_draws_one_without_a_0() -> None:
     fractions = drawn(np.array([Fraction(1, 3), Fraction(2)], object))
     assert all(isinstance(v, Fraction) for v in fractions)
     assert drawn(np.ones(2), dz=np.array([3.0, -7.0])).tolist() == [3.0, -7.0]
+
+
+@pytest.mark.spec("GRAD-C2")
+def test_functions_that_hide_their_parameters_are_asked_with_all_arguments() -> None:
+    class Hidden:
+        __signature__ = "none"
+
+        def __call__(self, *arrays: Array) -> Array:
+            return np.cos(arrays[1]) * arrays[0] if len(arrays) == 2 else np.sin(arrays[0])
+
+    found = check_gradient(Hidden(), Hidden(), [X[0, 0, 0]])
+    assert found.passed
+    assert found.arguments[0].name == "0"
+    assert check_gradient(np.sin, lambda *arrays: arrays[0] * np.cos(arrays[1]), [X[0, 0, 0]]).passed

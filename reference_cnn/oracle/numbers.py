@@ -78,6 +78,8 @@ class Draw:
 
     def probabilities(self, shape: tuple[int, ...], bits: int) -> Array:
         """Rows that add up to exactly 1, multiples of 2**−bits, some of them 0 where there are many."""
+        if 0 in shape:
+            return np.zeros(shape)
         rows = self.rng.multinomial(2**bits, [1 / shape[-1]] * shape[-1], shape[:-1])
         return np.asarray(rows / 2**bits)
 
@@ -120,7 +122,11 @@ def exact(case: "Case") -> bool:
 
 
 def _typed(case: "Case", arrays: Arrays) -> Arrays:
-    return {name: a if name == "labels" else a.astype(case.dtype) for name, a in arrays.items()}
+    with np.errstate(over="ignore"):
+        typed = {name: a if name == "labels" else a.astype(case.dtype) for name, a in arrays.items()}
+    if not all(np.isfinite(a).all() for a in typed.values()):
+        raise ValueError(f"its numbers are too large for {case.dtype}")
+    return typed
 
 
 def _integers(draw: Draw, shapes: Shapes) -> tuple[Arrays, float]:

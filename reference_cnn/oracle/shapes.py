@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from reference_cnn.oracle.call import Call, Draw, Effort, Offered, everything
+from reference_cnn.oracle.call import TIES, Call, Draw, Effort, Offered, everything
 from reference_cnn.oracle.layers import LAYERS, Family
 from reference_cnn.oracle.windowed import conv_calls, draw_bias, draw_conv, draw_pool, draw_telling, pool_calls
 
@@ -148,10 +148,15 @@ def fits(function: str, call: Call) -> bool:
         return False
     if call.special and call.special[1] not in layer.arguments:
         return False
+    # Which gradient a NaN or an infinity in x gets is nobody's to say.
+    if function == "max_pool_backward" and call.special and call.special[1] == "x" and call.special != TIES:
+        return False
     axes = {name: len(shape) for name, shape in call.shapes}
     if layer.family in ("conv", "dense"):
         right = {"x", "w"} | ({"b"} & set(shapes) & set(layer.arguments))
-        return set(shapes) == right and (axes["x"] > 2) == (layer.family == "conv")
+        if set(shapes) != right or axes["w"] != axes["x"]:
+            return False
+        return axes["x"] > 2 if layer.family == "conv" else axes["x"] == 2
     stated = {name for name in layer.arguments if name not in DERIVED}
     return set(shapes) == stated and (layer.family != "logits" or axes["z"] == 2)
 

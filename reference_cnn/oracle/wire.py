@@ -124,7 +124,10 @@ def from_bytes(value: Any, raw: bytes) -> Array:
     dtype, shape = read_header(value)
     if len(raw) != byte_count(value):
         raise WireError(f"{len(raw)} bytes, which do not fill shape {shape} of {dtype.name}")
-    array = np.frombuffer(bytearray(raw), dtype).reshape(shape)
+    try:
+        array = np.frombuffer(bytearray(raw), dtype).reshape(shape)
+    except (OverflowError, ValueError) as error:
+        raise WireError(f"shape {quoted(list(shape))}, which no array can have ({error})") from error
     return array if sys.byteorder == "little" else array.byteswap(inplace=True)
 
 

@@ -101,7 +101,7 @@ class Channel:
     def read(self, count: int, deadline: Deadline) -> bytes:
         """Read so many bytes."""
         if count > LARGEST:
-            raise UnansweredError("malformed", f"an array of {count} bytes")
+            raise UnansweredError("malformed", f"an array of more than {LARGEST} bytes")
         while len(self._received) < count:
             self._move(deadline)
         return self._take(count)

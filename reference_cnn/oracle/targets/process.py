@@ -2,6 +2,8 @@
 
 import importlib
 import os
+import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ from reference_cnn._validate import Array
 from reference_cnn.oracle import wire
 from reference_cnn.oracle.targets import UsageError
 from reference_cnn.oracle.targets.ask import UnansweredError
-from reference_cnn.oracle.targets.channel import Channel, Deadline
+from reference_cnn.oracle.targets.channel import LARGEST, Channel, Deadline
 
 VERSION = 1
 # Seconds that a call may take, and a start, in which a Python target imports its framework.
@@ -62,11 +64,10 @@ class Program:
     def ask(self, name: str, **content: Any) -> dict[str, Any]:
         """Ask once, within the time limit for a call; `read` reads the arrays of the answer."""
         channel = self._channel or self._restarted()
-        if self._folder:
-            for file in Path(self._folder.name).iterdir():
-                file.unlink()
-            content["folder"] = self._folder.name
         try:
+            if self._folder:
+                _emptied(self._folder.name)
+                content["folder"] = self._folder.name
             return self._exchange(channel, {"ask": name, **content}, self._timeout)
         except BaseException:
             self.stop()
@@ -81,11 +82,18 @@ class Program:
         path = Path(str(value["file"]))
         if not self._folder or path.parent != Path(self._folder.name):
             raise wire.WireError(f"a file {str(path)!r}, which is not in the folder of the request")
+        if (count := wire.byte_count(value)) > LARGEST:
+            raise wire.WireError(f"a file for more than {LARGEST} bytes")
         try:
-            with path.open("rb") as file:
-                return wire.from_bytes(value, file.read(wire.byte_count(value) + 1))
-        except OSError as error:
+            # A pipe or a device might never end, and a file may be vast.
+            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+                status = os.fstat(file.fileno())
+                raw = file.read(min(status.st_size, count + 1)) if stat.S_ISREG(status.st_mode) else None
+        except (OSError, ValueError) as error:
             raise wire.WireError(f"a file that cannot be read ({error})") from error
+        if raw is None:
+            raise wire.WireError(f"a file {str(path)!r}, which is a pipe or a device")
+        return wire.from_bytes(value, raw)
 
     def stop(self) -> None:
         """End the program at once, and remove its files."""
@@ -164,6 +172,18 @@ class Program:
             else:
                 written[name] = wire.as_numbers(value)
         return written
+
+
+def _emptied(folder: str) -> None:
+    """Remove what has been left in a folder; what the program has done to it must not be the end of the check."""
+    try:
+        for entry in list(os.scandir(folder)):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+    except OSError as error:
+        raise UnansweredError("crash", f"its folder can no longer be used ({error.strerror})") from error
 
 
 def _arrays(answer: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -156,7 +156,10 @@ class Remote:
         after = response.get("arguments")
         if not isinstance(after, dict):  # a program of another language: what it has is a copy anyway
             return Reply(self._answer(response), tuple(arguments), None)
-        read = [self._program.read(after[n]) if n in after else a for n, a in zip(self._names, arguments)]
+        try:
+            read = [self._program.read(after[n]) if n in after else a for n, a in zip(self._names, arguments)]
+        except wire.WireError as error:
+            return Reply(Answer("malformed", {}, f"arguments with {error}"), tuple(arguments), None)
         return Reply(self._answer(response), tuple(read), (self._program.starts, response["id"]))
 
     def recall(self, reply: Reply, *, scramble: bool = False) -> Answer:
