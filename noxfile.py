@@ -189,6 +189,13 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session
+def kills(session: nox.Session) -> None:
+    """Write spec/kill_matrix.md anew: which cases show which mistakes."""
+    session.install(*CONSTRAINTS, "-e", ".")
+    session.run("python", "tests/kill_matrix.py", "--write")
+
+
+@nox.session
 def figures(session: nox.Session) -> None:
     """Draw the figures of spec/walkthrough.md anew."""
     session.install(*CONSTRAINTS, "-e", ".")
