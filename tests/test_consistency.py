@@ -120,6 +120,14 @@ def test_what_cannot_be_told_is_not_claimed() -> None:
     noise = np.random.default_rng(0)
     noisy: Functions = {"relu": lambda z: z + noise.standard_normal(z.shape), "relu_prime": np.ones_like}
     assert judged(noisy).consistent is None
+    # What depends on the calls before is another function every time.
+    calls = []
+
+    def counting(dz: Any, x: Any, w: Any) -> Any:
+        calls.append(1)
+        return dz @ w.T, x.T @ dz, dz.sum(axis=0) + len(calls)
+
+    assert judged({"dense_forward": right.dense_forward, "dense_backward": counting}).consistent is None
     # A forward that is not judged at all says nothing either, and a mean that is accepted is no derivative of a sum.
     assert judged({"dense_backward": doubled}).consistency == ""
     mean = accepted("dense_backward", ["mean-over-batch", "dx-twice"])
