@@ -100,7 +100,7 @@ def examine(
     named = diagnose(offered_answers, lambda c: ask(function, c), more_questions)
     failure = replace(failure, diagnosis=failure.diagnosis or named)
     if not failure.diagnosis:
-        failure = replace(failure, condition=condition([(c, j.failure is not None) for c, j in judgements]))
+        failure = replace(failure, condition=condition([(f.case, f.judgement.failure is not None) for f in of_offered]))
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked = len(questions) - len(found)
     return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes, silent)
