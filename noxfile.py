@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -113,6 +114,27 @@ def oldest(session: nox.Session) -> None:
 
 
 @nox.session
+def mutation(session: nox.Session) -> None:
+    """Every mutant of layers, gradient check and judge, from where it stopped; `-- --write` writes spec/mutation.md."""
+    mutate(session, *session.posargs)
+
+
+@nox.session
+def mutation_layers(session: nox.Session) -> None:
+    """Every mutant of the layers but the explained ones, and some made by hand: fails where one survives."""
+    mutate(session, "layers", "--known", *session.posargs)
+    session.run("pytest", "tests/mutation")
+
+
+def mutate(session: nox.Session, *options: str) -> None:
+    """Run tests/mutation."""
+    if sys.platform != "linux":
+        session.skip("each mutant is tried in a forked process with limits that Linux has")
+    session.install(*CONSTRAINTS, "-e", ".", *group("mutation"))
+    session.run("python", "tests/mutation", *options, env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Wheel and sdist, the same bytes twice; and the wheel, installed elsewhere and tried from there."""
     session.install(*CONSTRAINTS, "build")
@@ -174,10 +196,22 @@ def figures(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the layers against other libraries, and write spec/benchmarks.md; let nothing else run meanwhile."""
+    for requirements in ([TORCH], ["scipy"], ["onnx"], ["onnxruntime", "onnx"], ["jax"], ["keras", "jax"]):
+        try:
+            session.install(*CONSTRAINTS, *requirements)
+        except nox.command.CommandFailed:
+            session.warn(f"{requirements[0]} cannot be installed; the page names it")
+    session.install(*CONSTRAINTS, "-e", ".")
+    session.run("python", "tests/benchmark.py", "--write")
+
+
+@nox.session
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt anew: the newest versions that everything works with together."""
     session.install(TORCH)
-    groups = [r for name in ("test", "witnesses", "lint", "types", "docs") for r in group(name)]
+    groups = [r for name in ("test", "witnesses", "mutation", "lint", "types", "docs") for r in group(name)]
     session.install("--upgrade", "-e", ".", "build", "hatchling", *groups)
     frozen = session.run("python", "-m", "pip", "freeze", "--exclude-editable", silent=True)
     lines = [line for line in str(frozen).splitlines() if "==" in line and not line.startswith("torch==")]

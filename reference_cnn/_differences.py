@@ -56,6 +56,9 @@ def exact_differences(evaluate: Callable[[Array], Array], x: Array, dz: Array) -
 def differences(evaluate: Callable[[Array], Array], x: Array, dz: Array) -> Differences:
     """Central differences over many steps, extrapolated to 0 [GRAD-D2]; one-sided ones tell the kinks [GRAD-D3]."""
     centre = evaluate(x)
+    if centre.dtype.kind != "f":
+        # Whole numbers, or objects, that come of floats.
+        centre = centre.astype(float)
     h = _steps(x.ravel())
     ladders = [_ladder(evaluate, centre, x, i, dz, steps) for i, steps in zip(np.ndindex(x.shape), h)]
     slopes, bends, rounding = (np.array(column) for column in zip(*ladders))

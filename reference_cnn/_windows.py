@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
 from reference_cnn._validate import Array, entries, integer, is_sequence
@@ -59,10 +60,12 @@ class Windows(NamedTuple):
 
     def view(self, padded: Array, *, writeable: bool = False) -> Array:
         """View the padded input (N, C, *P) tap by tap, (*kernel, N, C, *out): view[k] is what tap k reads."""
-        rank = padded.ndim - 2
-        windows = sliding_window_view(padded, self.spans, tuple(range(2, 2 + rank)), writeable=writeable)
-        every: Index = (..., *(slice(None, None, s) for s in self.stride + self.dilation))
-        return windows[every].transpose(*range(2 + rank, 2 + 2 * rank), *range(2 + rank))
+        images, channels, *steps = padded.strides
+        taps = (t * d for t, d in zip(steps, self.dilation))
+        moves = (t * s for t, s in zip(steps, self.stride))
+        # Nothing outside `padded` is viewed: `out` counts the windows that fit, each with all its taps [WIN-D1].
+        shape, strides = (*self.kernel, *padded.shape[:2], *self.out), (*taps, images, channels, *moves)
+        return as_strided(padded, shape, strides, writeable=writeable)
 
     @property
     def spans(self) -> tuple[int, ...]:
@@ -78,6 +81,19 @@ class Windows(NamedTuple):
             found.append((places >= 0) & (places < size))
         return found
 
+    def taps(self) -> Iterator[tuple[Index, Index]]:
+        """For each tap, in C order: the outputs for which it lies inside the input, and what they read there."""
+        axes = []
+        for size, kernel, s, d, (before, _), out in zip(*self):
+            shifts = [k * d - before for k in range(kernel)]
+            ranges = [range(max(-(t // s), 0), min((size - 1 - t) // s + 1, out)) for t in shifts]
+            axes.append([
+                (slice(r.start, r.stop), slice(r.start * s + t, r.stop * s + t, s)) if r else (slice(0), slice(0))
+                for r, t in zip(ranges, shifts)
+            ])  # fmt: skip
+        for places in product(*axes):
+            yield (..., *(o for o, _ in places)), (..., *(i for _, i in places))
+
     def blocks(self, images: int, channels: int) -> Iterator[tuple[slice, list[slice]]]:
         """Split the batch into slices of images, and the first output axis into rows, of about BLOCK_ELEMENTS patches.
 
@@ -88,6 +104,21 @@ class Windows(NamedTuple):
         step = max(BLOCK_ELEMENTS // (row * self.out[0]), 1)
         for start in range(0, images, step):
             yield slice(start, start + step), [slice(r, r + rows) for r in range(0, self.out[0], rows)]
+
+
+class Scratch:
+    """Memory that is written to again for every block; fresh memory would cost as much as what is done with it."""
+
+    def __init__(self, dtype: DTypeLike) -> None:
+        """Start empty; the first block is the largest, and decides over the size."""
+        self.memory = np.empty(0, dtype)
+
+    def shaped(self, *shape: int) -> Array:
+        """Return an array of this shape, with anything in it; the last one that was returned is overwritten."""
+        size = math.prod(shape)
+        if size > self.memory.size:
+            self.memory = np.empty(size, self.memory.dtype)
+        return self.memory[:size].reshape(shape)
 
 
 def spans_of(kernel: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """The command `reference-cnn`."""
 
 import argparse
+import contextlib
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,9 +18,11 @@ from reference_cnn.oracle.cases import DTYPES
 from reference_cnn.oracle.examples import explain_mistakes, known, near
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.mistakes import CONVENTIONS
+from reference_cnn.oracle.normwise import ALGORITHMS
 from reference_cnn.oracle.targets import BUILT_IN, UsageError
 from reference_cnn.oracle.targets.layout import LAYOUTS
 from reference_cnn.oracle.targets.process import TIMEOUT
+from reference_cnn.oracle.workers import cluster
 from reference_cnn.skeletons import SKELETONS, SkeletonError, write
 from reference_cnn.training import train
 
@@ -61,7 +64,9 @@ def _clause(name: str) -> str:
 
 def _check(options: argparse.Namespace) -> int:
     console = Console()
-    with console.status("") as status:
+    with contextlib.ExitStack() as stack:
+        executor = stack.enter_context(cluster(options.dask)) if options.dask else None
+        status = stack.enter_context(console.status(""))
         report = check(
             options.target,
             functions=options.only,
@@ -72,11 +77,14 @@ def _check(options: argparse.Namespace) -> int:
             case=options.case,
             profile=options.profile,
             accept=options.accept,
+            algorithm=options.algorithm,
             seed=options.seed,
             timeout=options.timeout,
             memory=None if options.memory is None else options.memory * 2**20,
             in_process=options.in_process,
             strict=options.strict,
+            jobs=options.jobs,
+            executor=executor,
             progress=lambda function: status.update(f"asking {function}"),
         )
     report.print(console)
@@ -159,6 +167,9 @@ def _parser() -> argparse.ArgumentParser:
         choices=CONVENTIONS,
         help=f"judge relative to a convention: {', '.join(CONVENTIONS)}; may be repeated",
     )
+    judge.add_argument(
+        "--algorithm", default=ALGORITHMS[0], choices=ALGORITHMS, help="whose rounding is admitted (default direct)"
+    )
     judge.add_argument("--seed", type=int, default=0, metavar="N", help="draw other shapes and numbers (default 0)")
     judge.add_argument(
         "--timeout", type=_rate, default=TIMEOUT, metavar="S", help=f"seconds for one call (default {TIMEOUT:g})"
@@ -169,6 +180,11 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument(
         "--in-process", action="store_true", help="load the target into this process, for a debugger: no limits"
     )
+    scale = judge.add_mutually_exclusive_group()
+    scale.add_argument(
+        "--jobs", type=_positive, default=1, metavar="N", help="ask and judge in so many processes (default 1)"
+    )
+    scale.add_argument("--dask", metavar="ADDRESS", help="ask and judge on the workers of a Dask scheduler")
     judge.add_argument("--strict", action="store_true", help="notes are failures")
     judge.add_argument("--json", metavar="FILE", help="write the report as JSON")
     judge.add_argument("--html", metavar="FILE", help="write the report as one HTML file, with heat maps")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference_cnn._validate import Array, integer, number_array, result_dtype, shape, working_dtype
-from reference_cnn._windows import Index, Padding, PerAxis, Windows
+from reference_cnn._windows import Index, Padding, PerAxis, Scratch, Windows
 
 
 class ConvGradients(NamedTuple):
@@ -82,11 +82,14 @@ def conv_forward(
     dtype = result_dtype("conv_forward", *arrays)
     kernel = _by_group(w, groups).astype(working_dtype(dtype), copy=False)
     z = np.empty((len(x), groups, len(w) // groups, *windows.out), kernel.dtype)
+    columns, products = Scratch(kernel.dtype), Scratch(kernel.dtype)
     for images, blocks in windows.blocks(*x.shape[:2]):
         taps = windows.view(_pad(x[images], windows, kernel.dtype))
         for rows in blocks:
-            block = np.moveaxis(z[images, :, :, rows], 0, 2)
-            block[...] = (kernel @ _columns(taps, rows, groups)).reshape(block.shape)
+            block = _part(z, images, rows)
+            right = _columns(taps, rows, groups, columns)
+            product = np.matmul(kernel, right, out=products.shaped(*kernel.shape[:2], right.shape[2]))
+            block[...] = product.reshape(block.shape)
     z = z.reshape(len(x), len(w), *windows.out)
     if b is not None:
         z += b.astype(z.dtype, copy=False).reshape(-1, *[1] * len(windows.out))
@@ -152,15 +155,19 @@ def conv_backward(
     upstream = dz.reshape(len(x), groups, len(w) // groups, *windows.out)
     dx = np.empty(x.shape, dx_dtype)
     dw = np.zeros((groups, len(w) // groups, w[0].size), working_dtype(dw_dtype))
+    columns, errors = Scratch(dw.dtype), Scratch(dz.dtype)
+    # The columns are done with before their gradients come, so one memory will do, unless it is of another kind.
+    products = columns if kernel.dtype == dw.dtype else Scratch(kernel.dtype)
     for images, blocks in windows.blocks(*x.shape[:2]):
         taps = windows.view(_pad(x[images], windows, dw.dtype))
         scattered, inside = windows.padded(x[images].shape, kernel.dtype)
         targets = windows.view(scattered, writeable=True)
         for rows in blocks:
-            d = np.moveaxis(upstream[images, :, :, rows], 0, 2).reshape(*upstream.shape[1:3], -1)
-            dw += d.astype(dw.dtype, copy=False) @ _columns(taps, rows, groups).swapaxes(1, 2)
-            target = _rows(targets, rows)
-            parts = (kernel @ d.astype(kernel.dtype, copy=False)).reshape(_channels_first(target).shape)
+            d = _copy(_part(upstream, images, rows), errors).reshape(*upstream.shape[1:3], -1)
+            dw += d.astype(dw.dtype, copy=False) @ _columns(taps, rows, groups, columns).swapaxes(1, 2)
+            target, out = _rows(targets, rows), products.shaped(*kernel.shape[:2], d.shape[2])
+            product = np.matmul(kernel, d.astype(kernel.dtype, copy=False), out=out)
+            parts = product.reshape(_channels_first(target).shape)
             for k in np.ndindex(windows.kernel):
                 # The windows of one tap never overlap, so += adds every element once.
                 target[k] += parts[(slice(None), *k)].swapaxes(0, 1)
@@ -204,6 +211,8 @@ def _by_group(w: Array, groups: int) -> Array:
 
 
 def _pad(x: Array, windows: Windows, dtype: np.dtype[Any]) -> Array:
+    if not any(map(any, windows.pads)):
+        return x.astype(dtype, copy=False)
     whole, inside = windows.padded(x.shape, dtype)
     inside[...] = x
     return whole
@@ -218,11 +227,24 @@ def _rows(taps: Array, rows: slice) -> Array:
 
 def _channels_first(taps: Array) -> Array:
     """Move the channels of taps (*K, N, C, *O) to the front, as in the kernel: (C, *K, N, *O)."""
-    return np.moveaxis(taps, taps.ndim // 2, 0)
+    middle = taps.ndim // 2
+    return taps.transpose(middle, *range(middle), *range(middle + 1, taps.ndim))
 
 
-def _columns(taps: Array, rows: slice, groups: int) -> Array:
+def _part(array: Array, images: slice, rows: slice) -> Array:
+    """View some images and rows of an array (N, groups, F/groups, *O) as (groups, F/groups, N, *O)."""
+    part = array[images, :, :, rows]
+    return part.transpose(1, 2, 0, *range(3, part.ndim))
+
+
+def _copy(block: Array, scratch: Scratch) -> Array:
+    copy = scratch.shaped(*block.shape)
+    copy[...] = block
+    return copy
+
+
+def _columns(taps: Array, rows: slice, groups: int, scratch: Scratch) -> Array:
     """Copy taps (*K, N, C, *O) into the columns of one matrix per group, (groups, C/groups·|K|, N·|O|)."""
-    block = _channels_first(_rows(taps, rows))
+    block = _copy(_channels_first(_rows(taps, rows)), scratch)
     rank = taps.ndim // 2 - 1
     return block.reshape(groups, len(block) // groups * math.prod(block.shape[1 : 1 + rank]), -1)

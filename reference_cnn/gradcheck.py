@@ -208,7 +208,7 @@ def _upstream(dz: ArrayLike | None, z: Array, exact: bool, seed: int) -> Array:
         whole = sign * rng.integers(1, 6, z.shape)
         # Fractions of Python's integers, so that a division by a count stays exact, and nothing overflows.
         return np.vectorize(Fraction, otypes=[object])(whole.astype(object)) if z.dtype == object and z.size else whole
-    return np.asarray(sign * rng.uniform(0.5, 1.5, z.shape)).astype(z.dtype)
+    return np.asarray(sign * rng.uniform(0.5, 1.5, z.shape)).astype(z.dtype if z.dtype.kind == "f" else float)
 
 
 def _names(forward: Callable[..., Any], names: Sequence[str] | None, count: int) -> list[str]:
@@ -255,8 +255,9 @@ def _judge(name: str, gradient: Array, found: Differences) -> ArgumentCheck:
     derivative, error, jump = found
     exact = derivative.dtype == object
     plain = gradient.astype(float)
-    # A float is rounded too, whatever way it was computed.
-    own = 8 * np.finfo(gradient.dtype).eps * np.abs(plain) if gradient.dtype.kind == "f" and not exact else 0
+    # A float is rounded too, whatever way it was computed; and so is the difference, a float64.
+    rounded = gradient.dtype.kind == "f" and not exact
+    own = 8 * max(np.finfo(t).eps for t in (gradient.dtype, float)) * np.abs(plain) if rounded else 0
     with np.errstate(invalid="ignore"):
         near = np.abs(gradient - derivative) <= error + own + np.abs(jump) / 2
     wrong = np.isfinite(error) & ~(near & np.isfinite(plain))

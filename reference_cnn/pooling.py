@@ -1,9 +1,7 @@
 """Max and average pooling over any number of spatial axes; clauses POOL, spec/pooling.md."""
 
 import math
-from collections.abc import Iterable
 from functools import reduce
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -99,8 +97,10 @@ def max_pool_backward(
     x, windows = _arguments("max_pool_backward", x, window, stride, padding, dilation)
     dy = _upstream("max_pool_backward", dy, x, windows)
     winner = _largest("max_pool_backward", x, windows)[1]
-    parts = (np.where(winner == number, dy, 0) for number in range(math.prod(windows.kernel)))
-    return _scatter(windows, x.shape, dy.dtype, parts)
+    dx = np.zeros(x.shape, working_dtype(dy.dtype))
+    for number, (outputs, inputs) in enumerate(windows.taps(), 1):
+        dx[inputs] += np.where(winner[outputs] == number, dy[outputs], 0)
+    return dx.astype(dy.dtype, copy=False)
 
 
 def avg_pool_forward(
@@ -143,9 +143,9 @@ def avg_pool_forward(
     x, windows = _arguments("avg_pool_forward", x, window, stride, padding, 1)
     include_padding = _flag("avg_pool_forward", include_padding)
     dtype = _mean_dtype(result_dtype("avg_pool_forward", x))
-    whole, inside = windows.padded(x.shape, working_dtype(dtype))
-    inside[...] = x
-    sums = windows.view(whole).sum(axis=tuple(range(len(windows.kernel))))
+    sums = np.zeros((*x.shape[:2], *windows.out), working_dtype(dtype))
+    for outputs, inputs in windows.taps():
+        sums[outputs] += x[inputs]
     return np.asarray(sums / _counts(windows, include_padding)).astype(dtype, copy=False)
 
 
@@ -189,7 +189,10 @@ def avg_pool_backward(
     dy = _upstream("avg_pool_backward", dy, x, windows)
     dtype = _mean_dtype(result_dtype("avg_pool_backward", dy))
     share = dy.astype(working_dtype(dtype), copy=False) / _counts(windows, include_padding)
-    return _scatter(windows, x.shape, dtype, repeat(share))
+    dx = np.zeros(x.shape, working_dtype(dtype))
+    for outputs, inputs in windows.taps():
+        dx[inputs] += share[outputs]
+    return dx.astype(dtype, copy=False)
 
 
 def _arguments(
@@ -226,20 +229,18 @@ def _upstream(function: str, dy: ArrayLike, x: Array, windows: Windows) -> Array
 
 
 def _largest(function: str, x: Array, windows: Windows) -> tuple[Array, Array]:
-    """The maximum of each window, and the number of the tap that it is first found at, both (N, C, *O)."""
+    """The maximum of each window, and the number, from 1, of the tap that it is first found at, both (N, C, *O)."""
     if x.dtype.kind == "c":
         raise TypeError(f"{function}: x is {x.dtype}, and complex numbers have no order [POOL-C5]")
-    whole, interior = windows.padded(x.shape, x.dtype)
-    interior[...] = x
-    taps = windows.view(whole)
     y = np.zeros((*x.shape[:2], *windows.out), x.dtype)
-    winner = np.full(y.shape, -1)
-    for number, k in enumerate(np.ndindex(windows.kernel)):
-        tap: Array = taps[k]
+    # In as few bytes as the numbers need; 0 is no tap yet.
+    winner = np.zeros(y.shape, np.min_scalar_type(math.prod(windows.kernel)))
+    for number, (outputs, inputs) in enumerate(windows.taps(), 1):
+        best, found, tap = y[outputs], winner[outputs], x[inputs].copy()
         # NaN is not larger than anything, but it is the maximum; what differs from itself is NaN.
-        better = (winner < 0) | (tap > y) | ((tap != tap) & (y == y))  # noqa: PLR0124  # so it works for objects too
-        better &= reduce(np.logical_and.outer, (i[:, t] for i, t in zip(windows.inside, k)))
-        y, winner = np.where(better, tap, y), np.where(better, number, winner)
+        better = (found == 0) | (~(tap <= best) & (best == best))  # noqa: PLR0124  # so it works for objects too
+        y[outputs] = np.where(better, tap, best)
+        winner[outputs] = np.maximum(found, better * winner.dtype.type(number))
     return y, winner
 
 
@@ -248,15 +249,6 @@ def _counts(windows: Windows, include_padding: bool) -> Array | int:
     if include_padding:
         return math.prod(windows.kernel)
     return np.asarray(reduce(np.multiply.outer, (i.sum(axis=1) for i in windows.inside)))
-
-
-def _scatter(windows: Windows, size: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Array]) -> Array:
-    """Add one part (N, C, *O) for each tap to the elements that the tap reads; drop what lands on padding."""
-    whole, interior = windows.padded(size, working_dtype(dtype))
-    targets = windows.view(whole, writeable=True)
-    for k, part in zip(np.ndindex(windows.kernel), parts):
-        targets[k] += part
-    return interior.astype(dtype)
 
 
 def _mean_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -13,6 +14,11 @@ from reference_cnn.oracle.windowed import draw_conv
 
 Array = NDArray[Any]
 seeds = st.integers(0, 2**32 - 1)
+
+
+def examples(count: int) -> settings:
+    """So many examples, or as few as the profile has: a mutant (tests/mutation) shows in the first few or never."""
+    return settings(max_examples=min(count, settings().max_examples))
 
 
 @st.composite

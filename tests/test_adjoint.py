@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from strategies import Array, conv_calls, dense_calls, inner, seeds
+from hypothesis import given
+from strategies import Array, conv_calls, dense_calls, examples, inner, seeds
 
 from reference_cnn import conv_backward, conv_forward, dense_backward, dense_forward
 from reference_cnn.oracle.call import Call
@@ -20,7 +20,7 @@ def fractions(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 @pytest.mark.spec("CONV-B1", "CONV-B2", "CONV-B3", "ARR-N4")
-@settings(max_examples=50)
+@examples(50)
 @given(conv_calls(), seeds)
 def test_conv_backward_is_the_transpose(call: Call, seed: int) -> None:
     rng, options = np.random.default_rng(seed), dict(call.options)
@@ -35,7 +35,7 @@ def test_conv_backward_is_the_transpose(call: Call, seed: int) -> None:
 
 
 @pytest.mark.spec("CONV-F1", "ARR-N4")
-@settings(max_examples=50)
+@examples(50)
 @given(conv_calls(), seeds)
 def test_conv_forward_is_linear_in_each_argument(call: Call, seed: int) -> None:
     rng, options = np.random.default_rng(seed), dict(call.options)
@@ -49,7 +49,7 @@ def test_conv_forward_is_linear_in_each_argument(call: Call, seed: int) -> None:
 
 
 @pytest.mark.spec("DENSE-F1", "DENSE-B1", "DENSE-B2", "DENSE-B3", "ARR-N4")
-@settings(max_examples=50)
+@examples(50)
 @given(dense_calls(), seeds)
 def test_dense_backward_is_the_transpose_of_a_linear_map(call: Call, seed: int) -> None:
     rng, shapes = np.random.default_rng(seed), dict(call.shapes)

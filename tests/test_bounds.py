@@ -14,6 +14,7 @@ from reference_cnn import dense_forward
 from reference_cnn.oracle import Case, bounds, cases, check, notation
 from reference_cnn.oracle.bounds import Precision, gamma, unit
 from reference_cnn.oracle.call import Call
+from reference_cnn.oracle.targets import loops
 
 
 def any_order(rng: np.random.Generator, dtype: Any) -> Any:
@@ -145,3 +146,127 @@ def test_nothing_but_cases_that_say_nothing_is_no_verdict() -> None:
     assert report.results["softmax"].verdict == "missing"
     assert not report.passed
     assert json.loads(report.to_json())["results"]["softmax"]["uninformative"] == 1
+
+
+# Every function that sums, with the number of roundings that RND-N1 counts for each output.
+SUMS: list[tuple[str, str, dict[str, int]]] = [
+    ("dense_forward", "x=3x4 w=4x2", {"z": 4}),
+    ("dense_forward", "x=3x4 w=4x2 b=2", {"z": 5}),
+    ("dense_backward", "x=3x4 w=4x2", {"dx": 2, "dw": 3, "db": 3}),
+    ("conv_forward", "x=2x4x5x6 w=6x2x2x3 groups=2", {"z": 12}),
+    ("conv_forward", "x=2x4x5x6 w=6x2x2x3 b=6 groups=2 padding=1", {"z": 13}),
+    ("conv_backward", "x=2x4x5x6 w=6x2x2x3 groups=2", {"dx": 18, "dw": 32, "db": 32}),
+    ("conv_backward", "x=2x3x5 w=4x3x2", {"dx": 8, "dw": 8, "db": 8}),
+    ("max_pool_backward", "x=2x3x5x6 window=2,3 stride=1", {"dx": 7}),
+    ("avg_pool_forward", "x=2x3x5x6 window=2,3 stride=1", {"y": 7}),
+    ("avg_pool_backward", "x=2x3x5x6 window=2,3 stride=1", {"dx": 7}),
+    ("softmax_backward", "a=3x5", {"dz": 8}),
+    ("squared_error", "o=3x4", {"E": 16}),
+    ("squared_error_prime", "o=3x4", {"do": 1}),
+]
+UNITS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+UNDERFLOW = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**-24, "bfloat16": 2.0**-126}
+
+
+def sizes_of(function: str, case: Case) -> list[Array]:
+    """Σ|x||w| + |b|, by loops over the absolute values."""
+    arrays = {name: np.abs(a.astype(float)) for name, a in case.arguments.items()}
+    if function == "softmax_backward":
+        da, a = arrays.values()
+        return [a * (da + (da * a).sum(axis=1, keepdims=True))]
+    if function.startswith("squared_error"):
+        arrays["y"] = -arrays["y"]
+    if function == "max_pool_backward":
+        arrays["x"] = case.arguments["x"]
+    sizes = getattr(loops, function)(*arrays.values(), *case.positional, **case.keywords)
+    return [np.asarray(s) for s in (sizes if isinstance(sizes, tuple) else (sizes,))]
+
+
+@pytest.mark.spec("RND-N1", "RND-N3", "RND-D1", "RND-D2")
+@pytest.mark.parametrize(("dtype", "accumulate"), [
+    ("float64", None), ("float32", None), ("float16", None), ("bfloat16", None),
+    ("float16", "float16"), ("bfloat16", "bfloat16"), ("float32", "float64"),
+])  # fmt: skip
+@pytest.mark.parametrize(("function", "text", "terms"), SUMS, ids=[f"{f} {t}" for f, t, _ in SUMS])
+def test_the_bound_of_a_sum_is_that_of_the_specification(
+    function: str, text: str, terms: dict[str, int], dtype: str, accumulate: str | None
+) -> None:
+    case = Case(function, notation.read(text), "rounding", dtype, accumulate=accumulate)
+    u, v = UNITS[accumulate or ("float32" if dtype.endswith("16") else dtype)], UNITS[dtype]
+    reference = float(np.finfo(np.longdouble).eps) / 2 if dtype == "float64" else UNITS["float64"]
+    b = case.arguments.get("b")
+    assert list(case.expected) == list(terms)
+    for (z, bound), size, n in zip(case.expected.values(), sizes_of(function, case), terms.values()):
+        sums = n * u / (1 - n * u) * size
+        right = sums + (n + 2) * UNDERFLOW[dtype] + n * reference / (1 - n * reference) * size
+        if u < v:
+            before = 0 if b is None else np.abs(z - b.astype(float).reshape(-1, *[1] * (z.ndim - 2)))
+            right = right + v * (1 + v) * (np.abs(z) + before + 2 * sums)
+        np.testing.assert_allclose(bound.astype(float), right.astype(float), rtol=1e-9)
+        assert z.dtype == bound.dtype == (np.longdouble if dtype == "float64" else np.float64)
+
+
+@pytest.mark.spec("RND-N1")
+def test_a_convention_costs_a_rounding_more_each_way() -> None:
+    call = notation.read("x=3x4 w=4x2")
+    plain = Case("dense_backward", call, "rounding", "float32")
+    mean = Case("dense_backward", call, "rounding", "float32", accept=("mean-over-batch",))
+    sizes = [s / d for s, d in zip(sizes_of("dense_backward", plain), (1, 3, 3))]
+    for (name, (_, bound)), size, n in zip(mean.expected.items(), sizes, (3, 4, 4)):
+        u, reference = UNITS["float32"], UNITS["float64"]
+        right = 2 * (gamma(n, u) * size + (n + 2) * UNDERFLOW["float32"] + gamma(n, reference) * size)
+        np.testing.assert_allclose(bound, right, rtol=1e-9, err_msg=name)
+    # A mean of whole numbers is whole by chance only; where it is, it is exact.
+    exact = Case("dense_backward", call, "exact", "float32", accept=("mean-over-batch",))
+    assert any((e.bound > 0).any() for e in exact.expected.values())
+    assert all((e.bound == 0).all() for e in Case("dense_backward", call, "exact", "float32").expected.values())
+
+
+@pytest.mark.spec("RND-N2", "RND-N4", "RND-N3")
+@pytest.mark.parametrize("dtype", UNITS)
+def test_the_allowances_are_those_of_the_specification(dtype: str) -> None:
+    def asked(function: str, text: str, **options: Any) -> tuple[dict[str, Array], Array, Array]:
+        case = Case(function, notation.read(text), "rounding", dtype, **options)
+        ((value, bound),) = case.expected.values()
+        arrays = {n: a if n == "labels" else a.astype(float) for n, a in case.arguments.items()}
+        return arrays, value.astype(float), (bound.astype(float) - UNDERFLOW[dtype]) / UNITS[dtype]
+
+    text = "z=5x4 scale=3"
+    arrays, a, units = asked("sigmoid", text)
+    z = arrays["z"]
+    np.testing.assert_allclose(units, (8 + 2 * np.abs(z)) * a, rtol=1e-6)
+    arrays, a, units = asked("sigmoid", text, accept=("sigmoid-by-tanh",))
+    np.testing.assert_allclose(units, (8 + 2 * np.abs(arrays["z"])) * a + 2, rtol=1e-6)
+    arrays, slope, units = asked("sigmoid_prime", text)
+    z = arrays["z"]
+    np.testing.assert_allclose(units, (8 + 2 * np.abs(z)) * slope + 2 / (1 + np.exp(-z)), rtol=1e-6)
+
+    def row(z: Array) -> Array:
+        spread = z.max(axis=1) - z.min(axis=1)
+        return np.asarray(z.shape[1] + 8 + 4 * spread + 2 * np.abs(z).max(axis=1))
+
+    arrays, a, units = asked("softmax", text)
+    z = arrays["z"]
+    np.testing.assert_allclose(units, row(z)[:, None] * a, rtol=1e-6)
+    arrays, _, units = asked("cross_entropy", text)
+    z = arrays["z"]
+    spread = z.max(axis=1) - z.min(axis=1)
+    np.testing.assert_allclose(units, row(z).sum() + (5 + 2) * (2 * spread + np.log(4)).sum(), rtol=1e-6)
+    arrays, dz, units = asked("cross_entropy_prime", text)
+    z, right = arrays["z"], row(arrays["z"])[:, None] * dz
+    at = np.arange(5), arrays["labels"]
+    right[at] = row(z) + 4
+    np.testing.assert_allclose(units, right, rtol=1e-6)
+
+
+@pytest.mark.spec("RND-N1")
+def test_what_selects_has_no_bound_and_large_products_are_computed_in_float64() -> None:
+    for function, text in (("relu", "z=3x4"), ("relu_prime", "z=3x4"), ("max_pool_forward", "x=1x2x4x5 window=2")):
+        ((_, bound),) = Case(function, notation.read(text), "rounding", "float32").expected.values()
+        assert (bound == 0).all()
+    small, large = (Case("dense_forward", notation.read(t), "rounding") for t in ("x=9x9 w=9x9", "x=99x99 w=99x99"))
+    assert small.expected["z"].value.dtype == np.longdouble
+    assert large.expected["z"].value.dtype == np.float64
+    whole = Case("dense_forward", notation.read("x=3x4 w=4x2")).expected["z"]
+    assert (whole.bound == 0).all()
+    assert whole.bound.shape == whole.value.shape

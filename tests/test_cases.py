@@ -80,3 +80,22 @@ def test_all_forms_of_all_options_are_asked() -> None:
             "b", "no b", "stride", "stride per axis", "dilation", "dilation per axis", "groups", "padding",
             "padding per axis", "padding per side", 'padding="same"', 'padding="valid"',
         }  # fmt: skip
+
+
+@pytest.mark.spec("ORC-D2")
+@pytest.mark.parametrize("function", ["conv_forward", "conv_backward", "dense_forward", "dense_backward"])
+def test_no_question_is_degenerate(function: str) -> None:
+    """No array is the same backwards, so none is constant or a symmetric kernel; sizes differ, and batches have 3."""
+    for seed, dtype in enumerate(("float64", "float32", "float16", "bfloat16")):
+        asked = cases(function, dtype=dtype, seed=seed, tiers=("exact", "rounding"))
+        for case in asked:
+            for name, array in case.plain.items():
+                same = array.size > 1 and (array == np.flip(array)).all() and (array != 0).all()
+                assert not same, f"{case}: {name}"
+        shapes = [dict(case.call.shapes) for case in asked]
+        assert sum(s["x"][0] >= 3 for s in shapes) > len(asked) / 3
+        sizes = [(*s["x"], s["w"][0 if len(s["w"]) > 2 else 1]) for s in shapes]
+        assert sum(len(set(s)) == len(s) for s in sizes) > len(asked) / 5
+        assert {True, False} == {s["x"][-1] % 2 == 0 for s in shapes} == {s["x"][-1] > s["x"][-2] for s in shapes}
+        if "conv" in function:
+            assert {True, False} == {s["w"][-1] == s["w"][-2] for s in shapes}

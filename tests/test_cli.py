@@ -160,3 +160,18 @@ def test_junit_has_a_case_for_each_function(tmp_path: Path, capsys: pytest.Captu
     assert error is not None
     assert "<tags>" in str(error.get("message"))
     assert "again: reference-cnn check" in str(suite.findtext("testcase[@name='sigmoid']/failure"))
+
+
+@pytest.mark.spec("ORC-D5")
+def test_colour_is_for_terminals_that_want_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as if it were a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    question = ["check", "reference", "--only", "relu", "--profile", "quick"]
+    assert main(question) == 0
+    assert "\x1b[32m" in capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert main(question) == 0
+    assert "\x1b[32m" not in capsys.readouterr().out

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from strategies import Array, arrays_of, conv_calls, dense_calls, integers, pool_calls, seeds
+from hypothesis import given
+from strategies import Array, arrays_of, conv_calls, dense_calls, examples, integers, pool_calls, seeds
 
 import reference_cnn as reference
 from reference_cnn import (
@@ -34,7 +34,7 @@ def assert_integer_differences(forward: Callable[..., Array], arrays: list[Array
 
 
 @pytest.mark.spec("CONV-B1", "CONV-B2", "CONV-B3", "CONV-B4")
-@settings(max_examples=40)
+@examples(40)
 @given(conv_calls(), seeds)
 def test_conv_backward(call: Call, seed: int) -> None:
     x, w, *_ = arrays_of(call, seed)
@@ -47,7 +47,7 @@ def test_conv_backward(call: Call, seed: int) -> None:
 
 
 @pytest.mark.spec("DENSE-B1", "DENSE-B2", "DENSE-B3", "DENSE-B4")
-@settings(max_examples=40)
+@examples(40)
 @given(dense_calls(), seeds)
 def test_dense_backward(call: Call, seed: int) -> None:
     x, w, *_ = arrays_of(call, seed)
@@ -92,7 +92,7 @@ Pooling = tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]
 
 
 @pytest.mark.spec("POOL-B1")
-@settings(max_examples=60)
+@examples(60)
 @given(pool_calls(), seeds)
 def test_max_pool_backward(call: Pooling, seed: int) -> None:
     size, window, options = call
@@ -107,7 +107,7 @@ def test_max_pool_backward(call: Pooling, seed: int) -> None:
 
 
 @pytest.mark.spec("POOL-B2")
-@settings(max_examples=40)
+@examples(40)
 @given(pool_calls(dilated=False), seeds)
 def test_avg_pool_backward(call: Pooling, seed: int) -> None:
     size, window, options = call

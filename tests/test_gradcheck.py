@@ -306,6 +306,146 @@ def test_exact_answers_are_shown_exactly() -> None:
     assert check_gradient(lambda z: z * z, lambda dz, z: 2 * dz * z, [floats]).passed
 
 
+def silent(z: Array) -> Array:
+    """Zeros as integers, whatever is asked."""
+    return np.zeros(z.shape, int)
+
+
+@pytest.mark.spec("GRAD-D4", "GRAD-C2")
+def test_each_argument_has_its_own_verdict_with_its_numbers() -> None:
+    x, y, t = np.array([1.0]), np.array([2.0, 3.0]), np.array([4.0])
+
+    def answer(dz: Array, x: Array, e: Array, y: Array, c: Array, t: Array) -> Gradients:
+        return [np.zeros((1, 1)), np.zeros(0), dz.sum() * np.ones(2), dz.sum() + 1j * np.ones(1), -dz]
+
+    found = check_gradient(
+        lambda x, e, y, c, t: x + y.sum() + c + t, answer, (x, np.zeros(0), y, x, t), dz=np.ones(1), names="xeyct"
+    )
+    shape, empty, right, compl, wrong = found.arguments
+    assert (shape.name, shape.verdict, shape.index) == ("x", "wrong", None)
+    assert shape.reason == "it has shape (1, 1), its argument (1,)"
+    assert (empty.name, empty.verdict, empty.reason, empty.index) == ("e", "right", "there is no entry", None)
+    assert (right.name, right.verdict, right.index) == ("y", "right", None)
+    assert right.reason == "2 entries agree with the differences"
+    assert (compl.name, compl.verdict, compl.index) == ("c", "wrong", None)
+    assert compl.reason == "it is complex, its argument is not"
+    assert (wrong.name, wrong.verdict, wrong.index) == ("t", "wrong", (0,))
+    assert wrong.reason == "at [0] it is -1, the difference is 1 ± " + wrong.reason.rpartition("± ")[2]
+    assert "; its one entry is wrong" in wrong.reason or "e-" in wrong.reason
+    gradients = [a.gradient for a in found.arguments]
+    assert [g.shape for g in gradients if g is not None] == [(1, 1), (0,), (2,), (1,), (1,)]
+    assert [a.derivative is None for a in found.arguments] == [True, True, False, True, False]
+    assert [a.error is None for a in found.arguments] == [True, True, False, True, False]
+    assert str(found).splitlines() == [f"d{a.name}: {a.verdict}: {a.reason}" for a in found.arguments]
+
+
+@pytest.mark.spec("GRAD-D1", "GRAD-D2")
+def test_the_mode_is_exact_if_and_only_if_all_numbers_are() -> None:
+    seen: list[Any] = []
+
+    def spying(result: Callable[[Array], Any]) -> Callable[..., Any]:
+        def forward(z: Array, b: Array | None = None) -> Any:
+            seen.append(z.dtype)
+            return result(z)
+
+        return forward
+
+    whole, fraction = np.array([3, 4]), np.array([Fraction(1, 3), Fraction(2)], object)
+    mixed, small = np.array([0.5, 2], object), np.array([3, 4], np.uint8)
+    cases: list[tuple[Array, Callable[[Array], Any], str, str]] = [
+        (whole, lambda z: 3 * z, "int64", "equal the exact"),
+        (small, lambda z: 3 * z, "int64", "equal the exact"),
+        (fraction, lambda z: 3 * z, "object", "equal the exact"),
+        (mixed, lambda z: 3 * z, "float64", "agree with"),
+        (whole, lambda z: 3.0 * z, "float64", "agree with"),
+        (small, lambda z: 3.0 * z, "float64", "agree with"),
+        (fraction, lambda z: 3.0 * z.astype(float), "float64", "agree with"),
+        (whole.astype(np.float16), lambda z: 3 * z, "float32", "agree with"),
+        (whole.astype(np.longdouble), lambda z: 3 * z, "longdouble", "agree with"),
+    ]
+    for z, function, dtype, words in cases:
+        for args in ([z], [z, None]):
+            seen.clear()
+            found = check_gradient(spying(function), lambda dz, z, *b: {"dz": 3 * dz}, args, names=["z", "b"])
+            assert found.passed, found
+            assert words in str(found)
+            assert set(seen[1:]) == {np.dtype(dtype)}
+    # Whole numbers that come of floats are no exact ones.
+    assert "agree with" in str(check_gradient(silent, lambda dz, z: 0 * dz, [np.array([0.5])]))
+
+
+@pytest.mark.spec("GRAD-C1", "GRAD-C2", "ARR-C1")
+def test_refusals_name_function_argument_and_clause() -> None:
+    def refused(error: type[Exception], message: str, *args: Any, **options: Any) -> None:
+        with pytest.raises(error) as caught:
+            check_gradient(*args, **options)
+        assert str(caught.value) == message
+
+    z = np.array([0.5, 1.0])
+    numbers = "must be an array of numbers, has dtype <U1 [ARR-C1]"
+    refused(TypeError, f"check_gradient: args[1] {numbers}", dense_forward, dense_backward, (z, "a"))
+    refused(TypeError, f"check_gradient: dq {numbers}", np.sin, lambda dz, z: {"dq": "a"}, [z], names=["q"])
+    refused(TypeError, f"check_gradient: dz {numbers}", np.sin, lambda dz, z: dz, [z], dz="a")
+    shapes = "check_gradient: dz has shape (3,), forward's output (2,) [GRAD-C2]"
+    refused(ValueError, shapes, np.sin, lambda dz, z: dz, [z], dz=np.ones(3))
+    complex_ = "check_gradient: args[0] is complex; check real and imaginary parts apart [GRAD-C1]"
+    refused(TypeError, complex_, np.sin, lambda dz, z: dz, [1j * z])
+    nothing = "check_gradient: there is no argument with a gradient to check [GRAD-C2]"
+    refused(ValueError, nothing, np.sin, lambda dz, z: None, [z])
+    count = "check_gradient: backward returned 1 gradients, expected dx, dw; one gradient per argument"
+    pair = (np.ones((1, 2)), np.ones((2, 1)))
+    refused(ValueError, f"{count}, so pass the bias too [GRAD-C2]", dense_forward, lambda dz, x, w: [dz], pair,
+            names=["x", "w"])  # fmt: skip
+    unknown = "check_gradient: backward returned 'dW', expected dx, dw [GRAD-C2]"
+    refused(ValueError, unknown, dense_forward, lambda dz, x, w: {"dW": w}, pair, names=["x", "w"])
+
+
+@pytest.mark.spec("GRAD-C2")
+def test_arguments_are_called_as_asked_or_as_forward_calls_them() -> None:
+    def names(forward: Callable[..., Any], **options: Any) -> list[str]:
+        pair = (np.ones((1, 2)), np.ones((2, 1)))
+        found = check_gradient(forward, lambda dz, *a: list(dense_backward(dz, *a)[:2]), pair, **options)
+        assert found.passed
+        return [a.name for a in found.arguments]
+
+    assert names(lambda p, q: p @ q) == ["p", "q"]
+    assert names(lambda p, q, *, option=1: p @ q) == ["p", "q"]
+    assert names(lambda p, *rest: p @ rest[0]) == ["p", "1"]
+    assert names(lambda p, q, **rest: p @ q) == ["p", "q"]
+    assert names(np.matmul) == ["0", "1"] or names(np.matmul) == ["x1", "x2"]
+    assert names(lambda p, q: p @ q, names=["u", "v"]) == ["u", "v"]
+    assert names(lambda p, q: p @ q, names=["u"]) == ["u", "1"]
+
+
+@pytest.mark.spec("GRAD-C2")
+def test_without_an_upstream_gradient_a_seed_draws_one_without_a_0() -> None:
+    def drawn(z: Array, forward: Callable[[Array], Array] = lambda z: 2 * z, **options: Any) -> Array:
+        kept: list[Array] = []
+
+        def answer(dz: Array, z: Array) -> Array:
+            kept.append(dz)
+            return 2 * dz if forward(z).dtype == z.dtype else 0 * dz
+
+        assert check_gradient(forward, answer, [z], **options).passed
+        return kept[0]
+
+    floats, whole = drawn(np.ones(400, np.float32)[:40]), drawn(np.ones(400, int))
+    assert floats.dtype == np.float32
+    assert ((abs(floats) >= 0.5) & (abs(floats) <= 1.5)).all()
+    assert floats.min() < -1 < 1 < floats.max()
+    assert abs(floats).min() < 1
+    assert whole.dtype.kind == "i"
+    assert set(whole) == {*range(-5, 0), *range(1, 6)}
+    of_whole_numbers = drawn(np.ones(40) / 3, silent)
+    assert of_whole_numbers.dtype == np.float64
+    assert (abs(of_whole_numbers) >= 0.5).all()
+    assert np.array_equal(whole, drawn(np.ones(400, int), seed=0))
+    assert not np.array_equal(whole, drawn(np.ones(400, int), seed=1))
+    fractions = drawn(np.array([Fraction(1, 3), Fraction(2)], object))
+    assert all(isinstance(v, Fraction) for v in fractions)
+    assert drawn(np.ones(2), dz=np.array([3.0, -7.0])).tolist() == [3.0, -7.0]
+
+
 @pytest.mark.spec("GRAD-C2")
 def test_functions_that_hide_their_parameters_are_asked_with_all_arguments() -> None:
     class Hidden:

@@ -30,6 +30,7 @@ ROWS = [
     ["oracle.shapes", "oracle.targets.process"],
     [
         "oracle.numbers",
+        "oracle.normwise",
         "oracle.special",
         *(f"oracle.targets.{t}" for t in ("loops", "article", "scipy", "torch", "jax", "operators")),
         *(f"oracle.targets.{t}" for t in ("remote", "serve", "layout")),
@@ -39,7 +40,12 @@ ROWS = [
     ["oracle.html"],
     ["oracle.report", "oracle.purity", *(f"oracle.targets.{t}" for t in ("keras", "onnx", "onnxruntime"))],
     ["oracle.cases", "oracle.examples"],
-    ["oracle.shrink", "oracle.evidence", *(f"oracle.vectors.{v}" for v in ("question", "flags", "refusals"))],
+    [
+        "oracle.shrink",
+        "oracle.workers",
+        "oracle.evidence",
+        *(f"oracle.vectors.{v}" for v in ("question", "flags", "refusals")),
+    ],
     ["oracle.diagnose", "oracle.vectors.tables", "oracle.vectors.exact"],
     ["oracle.examine", "oracle.vectors.more_tables"],
     ["oracle.vectors"],

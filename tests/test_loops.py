@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from strategies import arrays_of, conv_calls, dense_calls, integers, pool_calls, seeds
+from strategies import arrays_of, conv_calls, dense_calls, examples, integers, pool_calls, seeds
 
 import reference_cnn as reference
 from reference_cnn.oracle.call import Call
@@ -35,7 +35,7 @@ def test_conv_backward(call: Call, seed: int) -> None:
 
 
 @pytest.mark.spec("DENSE-F1", "DENSE-B1", "DENSE-B2", "DENSE-B3")
-@settings(max_examples=50)
+@examples(50)
 @given(dense_calls(), seeds)
 def test_dense(call: Call, seed: int) -> None:
     arrays = arrays_of(call, seed)
@@ -57,6 +57,31 @@ def test_large_images_are_split_into_blocks_without_a_seam(monkeypatch: pytest.M
         assert (reference.conv_forward(x, w, **options) == whole).all()
         for a, b in zip(reference.conv_backward(whole, x, w, **options), gradients):
             assert (a == b).all()
+
+
+@pytest.mark.spec("CONV-B1", "CONV-B2", "CONV-B3", "ARR-N1", "ARR-N3")
+@pytest.mark.parametrize(("dz", "x", "w"), [
+    ("f4", "f4", "f8"), ("f4", "f8", "f4"), ("f8", "f4", "f4"), ("i8", "i8", "f8"), ("i8", "f8", "i8"),
+    ("f8", "f8", "c16"), ("f8", "c16", "f8"), ("f2", "f2", "f8"), ("f2", "f8", "f2"),
+])  # fmt: skip
+def test_each_gradient_is_computed_in_the_dtype_of_its_own_formula(dz: str, x: str, w: str) -> None:
+    rng = np.random.default_rng(0)
+    shapes = ((dz, (2, 4, 4, 3)), (x, (2, 2, 5, 5)), (w, (4, 2, 2, 3)))
+    arrays = [(2 * rng.standard_normal(shape)).astype(dtype) for dtype, shape in shapes]
+    wide = reference.conv_backward(*(a.astype(np.complex128) for a in arrays))
+    for gradient, exact, types in zip(reference.conv_backward(*arrays), wide, ((dz, w), (dz, x), (dz,))):
+        assert gradient.dtype == np.result_type(*types)
+        eps = np.finfo(gradient.dtype).eps if gradient.dtype.kind in "fc" else 0
+        np.testing.assert_allclose(gradient, exact, rtol=8 * eps, atol=200 * eps)
+
+
+@pytest.mark.spec("LOSS-F1", "LOSS-B1", "ARR-N4")
+def test_squared_error_of_fractions_is_a_fraction() -> None:
+    o = np.array([Fraction(1, 3), Fraction(2)], object)
+    y = np.array([Fraction(1), Fraction(1, 2)], object)
+    assert reference.squared_error(o, y) == Fraction(97, 72)
+    assert isinstance(reference.squared_error(o, y), Fraction)
+    assert reference.squared_error_prime(o, y).tolist() == [Fraction(-2, 3), Fraction(3, 2)]
 
 
 Pooling = tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]

@@ -222,7 +222,7 @@ def test_what_it_has_started_ends_with_it(write: Write, tmp_path: Path) -> None:
     child += "; time.sleep(99)"
     lines = f"p = subprocess.Popen([sys.executable, '-c', {child!r}], stdout=subprocess.PIPE); p.stdout.readline()"
     for end in ("os._exit(0)", "time.sleep(99)", ""):
-        check(write(f"{lines}; {end}"), case=QUESTION, timeout=2)
+        check(write(f"{lines}; {end}"), case=QUESTION, timeout=0.5)
         assert any(free(lock) for _ in range(500))  # it was killed, but is nobody's to wait for
 
 

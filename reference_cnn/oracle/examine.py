@@ -19,30 +19,42 @@ from reference_cnn.oracle.shapes import more_calls
 from reference_cnn.oracle.shrink import smallest
 from reference_cnn.oracle.special import answerable
 from reference_cnn.oracle.targets import keywords_missing
-from reference_cnn.oracle.targets.ask import Answer, ask
+from reference_cnn.oracle.targets.ask import ask
+from reference_cnn.oracle.workers import AskAll, Found, UnrepeatableError
 
 PLAIN: tuple[Tier, ...] = ("exact", "rounding")
 
-Answers = list[tuple[Case, Answer]]
-
 
 def examine(
-    function: Callable[..., Any], asked: list[Case], effort: Effort | None, besides: list[Case], *, strict: bool
+    function: Callable[..., Any],
+    asked: list[Case],
+    effort: Effort | None,
+    besides: list[Case],
+    *,
+    strict: bool,
+    ask_all: AskAll | None = None,
 ) -> Result:
     """Ask all, see what is offered, ask more of that, judge, shrink, and diagnose.
 
-    Without an effort, only what is asked is judged; the cases besides serve the diagnosis.
+    Without an effort, only what is asked is judged; the cases besides serve the diagnosis. `ask_all` has questions
+    asked by workers; what is wrong is asked again here, and made smaller.
+
+    Raises
+    ------
+    UnrepeatableError
+        Workers have found what does not come again here, so that what was asked before must matter.
     """
     name = asked[0].function
+    several = ask_all or (lambda function, cases: [Found.by(function, case, strict=strict) for case in cases])
     lacking = keywords_missing(function, {k for c in asked for k in c.keywords})
     questions = [c for c in asked if not lacking & set(c.keywords)]
-    answers = _answers(function, questions)
-    if "no b" in _refused(answers):
+    found = _found(several, function, questions)
+    if "no b" in _refused(found):
         # A target that insists on a bias refuses each feature for want of one: ask again, with one.
-        with_bias = [replace(c, call=c.call.with_bias()) for c, _ in answers if "no b" in c.call.features]
+        with_bias = [replace(f.case, call=f.case.call.with_bias()) for f in found if "no b" in f.case.call.features]
         questions += with_bias
-        answers += _answers(function, with_bias)
-    refused = _refused(answers)
+        found += _found(several, function, with_bias)
+    refused = _refused(found)
 
     def offered(feature: str) -> bool:
         return feature not in refused and keyword_of(feature) not in lacking
@@ -50,23 +62,26 @@ def examine(
     if effort:
         more = _more(asked[0], offered, effort)
         questions += more
-        answers += _answers(function, more)
-    answered = [a for _, a in answers if a.outcome == "answered"]
+        found += _found(several, function, more)
+    answered = [f.answer for f in found if f.answer.outcome == "answered"]
     omitted = [o for o in LAYERS[name].outputs if answered and all(a.outputs[o] is None for a in answered)]
     required = set(LAYERS[name].outputs) - set(omitted)
-    offered_answers = _offered_only(answers, refused)
-    judgements = [(c, judge(c, a, required, strict=strict)) for c, a in offered_answers]
-    judged = [j for c, j in judgements if j.failure or c.informative]
-    silent = len(judgements) - len(judged)
-    not_offered = (*omitted, *sorted(lacking | refused), *_combinations(answers, refused))
+    of_offered = [_complete(f, required, strict=strict) for f in _offered_only(found, refused)]
+    judged = [f for f in of_offered if f.informative]
+    silent = len(of_offered) - len(judged)
+    not_offered = (*omitted, *sorted(lacking | refused), *_combinations(found, refused))
     if not judged:
-        nothing = () if silent else ("any call",) if answers else not_offered
+        nothing = () if silent else ("any call",) if found else not_offered
         return Result("missing", not_offered=nothing, uninformative=silent)
-    failures = [j.failure for j in judged if j.failure] or _impurities(function, answers)
-    notes = tuple(dict.fromkeys(j.note for j in judged if j.note))
+    wrong = [f for f in judged if f.judgement.failure]
+    failures = [f.judgement.failure for f in wrong if f.judgement.failure] or _impurities(function, found)
+    notes = tuple(dict.fromkeys(f.judgement.note for f in judged if f.judgement.note))
     if not failures:
-        return Result("pass", len(judged), max(j.worst for j in judged), not_offered, notes=notes, uninformative=silent)
+        worst = max(f.judgement.worst for f in judged)
+        return Result("pass", len(judged), worst, not_offered, notes=notes, uninformative=silent)
     first = min(failures, key=lambda f: (get_args(Kind).index(f.kind), get_args(Tier).index(f.case.tier), f.case.size))
+    if ask_all and any(f.case == first.case and not _comes_again(function, f) for f in wrong):
+        raise UnrepeatableError
 
     def attempt(case: Case) -> Failure | None:
         if (case.tier == "exact" and not numbers.exact(case)) or (case.call.special and not answerable(case.call)):
@@ -78,33 +93,50 @@ def examine(
     # Each attempt at a smaller case that crashes or hangs would cost a start or the time limit.
     as_it_is = effort is None or first.kind in ("crash", "hang", "purity")
     failure = first if as_it_is else smallest(first, attempt, offered)
-    also = _answers(function, [c for c in besides if not lacking & set(c.keywords)])
-    offered_answers += _offered_only(also, _refused(also))
+    also = [Found.by(function, c, strict=strict) for c in besides if not lacking & set(c.keywords)]
+    offered_answers = [(f.case, f.answer) for f in (*of_offered, *_offered_only(also, _refused(also)))]
     more_questions = _more(asked[0], offered, effort or PROFILES["standard"], 2)
     named = diagnose(offered_answers, lambda c: ask(function, c), more_questions)
     failure = replace(failure, diagnosis=failure.diagnosis or named)
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
-    unasked = len(questions) - len(answers)
+    unasked = len(questions) - len(found)
     return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes, silent)
 
 
-def _impurities(function: Callable[..., Any], answers: Answers) -> list[Failure]:
-    """Look at what else the function does, in a small case, in one with every feature, and in one large one."""
-    answered = sorted((c for c, a in answers if a.outcome == "answered"), key=lambda c: c.size)
-    telling = {0, len(answered) - 1, *sorted(range(len(answered)), key=lambda k: len(answered[k].call.features))[-1:]}
-    found = (impurity(function, answered[k]) for k in sorted(telling) if answered)
-    return [failure for failure in found if failure]
-
-
-def _answers(function: Callable[..., Any], questions: list[Case]) -> Answers:
+def _found(several: AskAll, function: Callable[..., Any], questions: list[Case]) -> list[Found]:
     """Ask; leave out what was not asked, since the target has died too often [PROTO-C3]."""
-    answers = [(case, ask(function, case)) for case in questions]
-    return [(case, answer) for case, answer in answers if answer.outcome != "not asked"]
+    return [f for f in several(function, questions) if f.answer.outcome != "not asked"]
 
 
-def _offered_only(answers: Answers, refused: set[str]) -> Answers:
+def _complete(found: Found, required: set[str], *, strict: bool) -> Found:
+    """Judge anew where an output is absent that other calls have: before all were asked, nobody could know."""
+    answer = found.answer
+    if answer.outcome != "answered" or all(answer.outputs[output] is not None for output in required):
+        return found
+    judgement = judge(found.case, answer, required, strict=strict)
+    return found._replace(judgement=judgement, informative=True)
+
+
+def _comes_again(function: Callable[..., Any], found: Found) -> bool:
+    """Whether a worker's answer is what is answered here: where it is not, what was asked before it must matter."""
+    again = ask(function, found.case)
+    return (again.outcome, again.error) == (found.answer.outcome, found.answer.error) and all(
+        np.asarray(a).tobytes() == np.asarray(again.outputs[name]).tobytes() for name, a in found.answer.outputs.items()
+    )
+
+
+def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failure]:
+    """Look at what else the function does, in a small case, in one with every feature, and in one large one."""
+    calls = {f.case.call: f.case for f in found if f.answer.outcome == "answered"}
+    answered = sorted(calls.values(), key=lambda c: c.size)
+    telling = {0, len(answered) - 1, *sorted(range(len(answered)), key=lambda k: len(answered[k].call.features))[-1:]}
+    impure = (impurity(function, answered[k]) for k in sorted(telling) if answered)
+    return [failure for failure in impure if failure]
+
+
+def _offered_only(found: list[Found], refused: set[str]) -> list[Found]:
     """Answers to calls that the target offers."""
-    return [(c, a) for c, a in answers if a.outcome != "not implemented" and not refused & c.call.features]
+    return [f for f in found if f.answer.outcome != "not implemented" and not refused & f.case.call.features]
 
 
 def _more(case: Case, offered: Offered, effort: Effort, batch: int = 1) -> list[Case]:
@@ -114,21 +146,23 @@ def _more(case: Case, offered: Offered, effort: Effort, batch: int = 1) -> list[
     return [question for question in questions if question.tier != "exact" or numbers.exact(question)]
 
 
-def _refused(answers: Answers) -> set[str]:
+def _refused(found: list[Found]) -> set[str]:
     """Features with which every call is refused, while calls without them are answered."""
     refused = set()
-    for feature in sorted({f for c, _ in answers for f in c.call.features}):
-        having = [a.outcome in ("refused", "not implemented") for c, a in answers if feature in c.call.features]
-        others = [a.outcome == "answered" for c, a in answers if feature not in c.call.features]
+    outcomes = [(f.case.call.features, f.answer.outcome) for f in found]
+    for feature in sorted({f for features, _ in outcomes for f in features}):
+        having = [outcome in ("refused", "not implemented") for features, outcome in outcomes if feature in features]
+        others = [outcome == "answered" for features, outcome in outcomes if feature not in features]
         if all(having) and any(others):
             refused.add(feature)
     return refused
 
 
-def _combinations(answers: Answers, refused: set[str]) -> list[str]:
+def _combinations(found: list[Found], refused: set[str]) -> list[str]:
     """What the calls that are "not implemented" for no single feature have in common, as the target says it."""
-    left = [c.call.features for c, a in answers if a.outcome == "not implemented" and not refused & c.call.features]
-    answered = [c.call.features for c, a in answers if a.outcome == "answered"]
+    outcomes = [(f.case.call.features, f.answer.outcome) for f in found]
+    left = [features for features, outcome in outcomes if outcome == "not implemented" and not refused & features]
+    answered = [features for features, outcome in outcomes if outcome == "answered"]
     pairs = {
         p for features in left for p in combinations(sorted(features), 2) if not any(set(p) <= f for f in answered)
     }

@@ -42,7 +42,12 @@ class Draw:
         """Signed integers, none of them 0 but for the density."""
         rng = self.rng
         signed = rng.choice([-1, 1], shape) * rng.integers(1, self.largest + 1, shape)
-        return np.asarray(signed * (rng.random(shape) < self.density))
+        drawn = np.asarray(signed * (rng.random(shape) < self.density))
+        if drawn.size > 1 and (drawn == np.flip(drawn)).all():
+            # The same numbers backwards would hide that somebody reads them so.
+            last = drawn[(-1,) * drawn.ndim]
+            drawn[(-1,) * drawn.ndim] = last - np.sign(last) if abs(last) > 1 else -last
+        return drawn
 
     def reals(self, shape: tuple[int, ...]) -> Array:
         """Normal numbers."""
@@ -100,7 +105,8 @@ def draw(case: "Case", shapes: Shapes, generator: Callable[[], np.random.Generat
     for largest, density in STEPS:
         drawing = Draw(generator(), case, largest, density)
         arrays, grid = _integers(drawing, shapes)
-        sizes = bounds.magnitudes(case, arrays)
+        # In float64, for which there are fast products of matrices, and in which integers below the limit are exact.
+        sizes = bounds.magnitudes(case, {n: a if n == "labels" else a.astype(np.float64) for n, a in arrays.items()})
         if all(m.max(initial=0) <= drawing.limit * grid for m in sizes.values()):
             return _typed(case, arrays)
     return None
@@ -152,6 +158,9 @@ def _reals(draw: Draw, shapes: Shapes) -> Arrays:
         arrays["z"] = draw.ramp(shapes["z"])
     if "z" in arrays and family in ("softmax", "logits"):
         arrays["z"] = draw.logits(shapes["z"])
+    if "labels" in arrays:
+        # The least likely class of some wide rows, whose probability is 0 where it has underflowed.
+        arrays["labels"][2::2] = arrays["z"][2::2].argmin(axis=-1)
     if family == "max pool":
         # Multiples of a number of many digits, so that narrower arithmetic shows.
         arrays["x"] = 0.7310585786300049 * draw.distinct(shapes["x"])

@@ -56,13 +56,15 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` found; `str()` of it is what the command prints."""
+    """What `check` found; `str()` of it is what the command prints. `remarks` tell of workers that were not asked."""
 
     target: str
     dtype: str
     seed: int
     results: Mapping[str, Result]
     in_process: bool = False
+    remarks: tuple[str, ...] = ()
+    algorithm: str = "direct"
 
     @property
     def passed(self) -> bool:
@@ -91,12 +93,16 @@ class Report:
                 console.print(Text(f"note: {name}: {note}"))
             if result.uninformative:
                 console.print(Text(f"note: {name}: {result.uninformative} cases do not count: {SAYS_NOTHING}"))
+        for remark in self.remarks:
+            console.print(Text(f"note: {remark}"))
         console.print(Text(self.summary))
 
     @property
     def summary(self) -> str:
         """One sentence: what is right, what is wrong."""
         where = f"{self.target}, {self.dtype}, seed {self.seed}" + ", in process" * self.in_process
+        if self.algorithm != "direct":
+            where += f", convolutions within the bounds of {self.algorithm}, in norm only"
         if all(r.verdict == "pass" for r in self.results.values()) and len(self.results) > 1:
             return f"{where}. All {len(self.results)} functions are right."
         said = []
@@ -141,6 +147,8 @@ class Report:
             "dtype": self.dtype,
             "seed": self.seed,
             "in_process": self.in_process,
+            "remarks": list(self.remarks),
+            "algorithm": self.algorithm,
             "passed": self.passed,
             "results": results,
         }

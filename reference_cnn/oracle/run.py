@@ -2,8 +2,10 @@
 
 import shlex
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from concurrent.futures import Executor
+from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from reference_cnn.oracle import notation, numbers
@@ -17,6 +19,9 @@ from reference_cnn.oracle.targets import Target, TargetError, UsageError
 from reference_cnn.oracle.targets.layout import LAYOUTS, laid_out
 from reference_cnn.oracle.targets.process import TIMEOUT
 from reference_cnn.oracle.targets.remote import reach
+from reference_cnn.oracle.workers import Crew, Place, UnrepeatableError
+
+UNSENT = "all was asked here: only a target that has a name can be sent to workers"
 
 
 def check(
@@ -30,11 +35,14 @@ def check(
     case: str | None = None,
     profile: str = "standard",
     accept: Sequence[str] = (),
+    algorithm: str = "direct",
     seed: int = 0,
     timeout: float = TIMEOUT,
     memory: int | None = None,
     in_process: bool = False,
     strict: bool = False,
+    jobs: int = 1,
+    executor: Executor | None = None,
     progress: Callable[[str], None] = lambda function: None,
 ) -> Report:
     """Judge an implementation of the layers: whether it is right, and if not, on which smallest input it is wrong.
@@ -62,6 +70,8 @@ def check(
         "quick", "standard" or "thorough": how many calls are drawn besides the fixed ones.
     accept : sequence of str
         Conventions, by their ids in the catalogue of mistakes, by which answers are judged, as "flipped-kernel".
+    algorithm : str
+        "direct"; "winograd" and "fft" admit convolutions whose errors are bounded in norm only.
     seed : int
         Draws other shapes, options and numbers; at least 0.
     timeout : float
@@ -72,6 +82,11 @@ def check(
         Load the target into this process after all, as a debugger wants it: without limits, and a crash is a crash.
     strict : bool
         Notes are failures: a wider dtype than asked, a NaN where the one given is no factor.
+    jobs : int
+        Have a target that can be named asked and judged by so many processes at a time.
+    executor : concurrent.futures.Executor, optional
+        Have it asked and judged by the workers of this one instead: a process pool, Dask's `client.get_executor()`,
+        mpi4py's MPIPoolExecutor. They must have this package, and find the target in the same place.
     progress : callable
         Told the name of each function before it is judged.
 
@@ -85,7 +100,7 @@ def check(
     TargetError
         The target cannot be loaded, or offers none of the functions asked for (a UsageError).
     UsageError
-        An unknown function or dtype, a rank below 1, a malformed case (a ValueError).
+        An unknown function or dtype, a rank or jobs below 1, a malformed case (a ValueError).
 
     Examples
     --------
@@ -97,32 +112,45 @@ def check(
     """
     if layout not in LAYOUTS:
         raise UsageError(f"check: layout must be one of {', '.join(LAYOUTS)}, is {layout!r}")
-    with closing(reach(target, timeout=timeout, memory=memory, in_process=in_process)) as found:
-        chosen: dict[str, Any] = {
-            "dtype": dtype,
-            "rank": rank,
-            "profile": profile,
-            "seed": seed,
-            "accumulate": accumulate,
-            "accept": tuple(accept),
-        }
-        standard = {f: cases(f, **chosen) for f in functions or LAYERS}
-        questions = standard if case is None else _one_question(standard, case)
+    if jobs < 1 or (in_process and (jobs > 1 or executor)):
+        raise UsageError(f"check: jobs must be at least 1, and 1 in process; is {jobs}")
+    chosen: dict[str, Any] = {
+        "dtype": dtype,
+        "rank": rank,
+        "profile": profile,
+        "seed": seed,
+        "accumulate": accumulate,
+        "accept": tuple(accept),
+        "algorithm": algorithm,
+    }
+    standard = {f: cases(f, **chosen) for f in functions or LAYERS}
+    questions = standard if case is None else _one_question(standard, case)
+    limits: dict[str, Any] = {"timeout": timeout, "memory": memory}
+    with ExitStack() as stack:
+        found = stack.enter_context(closing(reach(target, in_process=in_process, **limits)))
         if not any(f in found.functions for f in questions):
             raise TargetError(f"{found.name} offers none of {', '.join(questions)}, so there is nothing to judge")
-        effort = PROFILES[profile] if case is None else None
+        crew = None
+        if (jobs > 1 or executor) and not found.in_process:
+            crew = Crew(Place.of(target, layout, **limits), executor, jobs, strict=strict)
+            stack.enter_context(closing(crew))
         results = {}
         for name, asked in questions.items():
             progress(name)
             if name not in found.functions:
                 results[name] = Result("missing")
                 continue
-            function = laid_out(found.functions[name], name, layout)
             # A case that is given alone tells mistakes apart badly: for the diagnosis the standard ones are asked too.
-            besides = [] if case is None else standard[name]
-            examined = examine(function, asked, effort, besides, strict=strict)
+            effort, besides = (PROFILES[profile], []) if case is None else (None, standard[name])
+            exam = partial(examine, asked=asked, effort=effort, besides=besides, strict=strict)
+            try:
+                examined = exam(laid_out(found.functions[name], name, layout), ask_all=crew.ask_all if crew else None)
+            except UnrepeatableError:
+                with closing(reach(target, **limits)) as fresh:
+                    examined = exam(laid_out(fresh.functions[name], name, layout))
             results[name] = _reproducible(examined, found, layout)
-    return Report(found.name, dtype, seed, results, found.in_process)
+        remarks = crew.remarks if crew else (UNSENT,) * (jobs > 1 or executor is not None)
+    return Report(found.name, dtype, seed, results, found.in_process, remarks, algorithm)
 
 
 def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[Case]]:
@@ -161,6 +189,7 @@ def _reproduce(target: Target, case: Case, layout: str) -> str:
         "layout": (layout, LAYOUTS[0]),
         "dtype": (case.dtype, "float64"),
         "accumulate": (case.accumulate, None),
+        "algorithm": (case.algorithm, "direct"),
         "seed": (case.seed, 0),
     }
     changed = {name: value for name, (value, default) in options.items() if value != default}

@@ -43,7 +43,9 @@ class Channel:
     the other for good.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str] | None = None, folder: str | None = None
+    ) -> None:
         # A session of its own, so that the program's own children can be ended with it.
         self._process = subprocess.Popen(
             command,
@@ -52,6 +54,7 @@ class Channel:
             stderr=subprocess.PIPE,
             bufsize=0,
             env=environment,
+            cwd=folder,
             start_new_session=True,
         )
         pipes = [p for p in (self._process.stdin, self._process.stdout, self._process.stderr) if p is not None]

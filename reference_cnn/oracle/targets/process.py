@@ -37,8 +37,9 @@ class Program:
         timeout: float = TIMEOUT,
         memory: int | None = None,
         environment: Mapping[str, str] | None = None,
+        folder: str | None = None,
     ) -> None:
-        self._command, self._environment = list(command), environment
+        self._command, self._environment, self._working = list(command), environment, folder
         self._timeout, self._memory = timeout, memory
         self._channel: Channel | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -48,7 +49,7 @@ class Program:
 
     def start(self) -> dict[str, Any]:
         """Start the program and return its greeting [PROTO-D2]."""
-        self._channel = Channel(self._command, self._environment)
+        self._channel = Channel(self._command, self._environment, self._working)
         self.starts += 1
         try:
             greeting = self._exchange(self._channel, {"ask": "hello", "protocol": VERSION}, START)

@@ -30,7 +30,15 @@ KINDS: dict[str, Outcome] = {
 }
 
 
-def reach(target: Any, *, timeout: float = TIMEOUT, memory: int | None = None, in_process: bool = False) -> Target:
+def reach(
+    target: Any,
+    *,
+    timeout: float = TIMEOUT,
+    memory: int | None = None,
+    in_process: bool = False,
+    folder: str | None = None,
+    paths: Sequence[str] = (),
+) -> Target:
     """Load a target: in a process of its own if it can be named, else in this one [PROTO-D8].
 
     Parameters
@@ -43,6 +51,10 @@ def reach(target: Any, *, timeout: float = TIMEOUT, memory: int | None = None, i
         Bytes of address space that the process may take besides what it has when it has started (Linux only).
     in_process : bool
         Load it here after all, as a debugger wants it.
+    folder : str, optional
+        The working directory of its process; without it that of this one.
+    paths : sequence of str
+        Where to look for modules after the directories in which this process does.
 
     Raises
     ------
@@ -60,12 +72,12 @@ def reach(target: Any, *, timeout: float = TIMEOUT, memory: int | None = None, i
         return load(target)
     name = str(target)
     if program:
-        return _started(name, Program(_words(name), timeout=timeout, memory=memory))
+        return _started(name, Program(_words(name), timeout=timeout, memory=memory, folder=folder))
     # The directories in which this process looks for modules, in the same order; -P adds none.
-    paths = [path or os.getcwd() for path in sys.path]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    own = [path or os.getcwd() for path in sys.path]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys([*own, *paths]))}
     command = [sys.executable, "-P", "-m", SERVER, "file" if isinstance(target, Path) else "name", name]
-    return _started(name, Program(command, timeout=timeout, memory=memory, environment=environment))
+    return _started(name, Program(command, timeout=timeout, memory=memory, environment=environment, folder=folder))
 
 
 def _words(target: str) -> list[str]:

@@ -1,0 +1,77 @@
+"""A cluster of Dask, started here: the same report as one process gives, and no case is lost with a worker."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import Client, LocalCluster
+
+from reference_cnn.cli import main
+from reference_cnn.oracle import Report, check
+
+# The first process of a worker that is asked for a loss takes its worker with it.
+TARGET = """
+import os
+from pathlib import Path
+import reference_cnn
+from reference_cnn import conv_backward, dense_forward
+
+def sigmoid_prime(z):
+    return z * (1 - z)
+
+def squared_error(o, y):
+    if Path("killer").exists():
+        Path("killer").unlink()
+        os.kill(os.getppid(), 9)
+    return reference_cnn.squared_error(o, y)
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    """Two workers, each a process with a nanny, that listen to this machine alone."""
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+    ) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(TARGET)
+
+
+def plain(report: Report) -> dict[str, Any]:
+    """A report as JSON has it."""
+    content: dict[str, Any] = json.loads(report.to_json())
+    return content
+
+
+@pytest.mark.spec("ORC-D14")
+def test_a_cluster_finds_what_one_process_finds(cluster: LocalCluster) -> None:
+    alone = check("mine.py")
+    assert {n for n, r in alone.results.items() if r.verdict == "fail"} == {"sigmoid_prime"}
+    with Client(cluster) as client:
+        addresses = [*client.scheduler_info()["workers"], cluster.scheduler_address]
+        assert all(re.match(r"tcp://127\.0\.0\.1:\d+$", address) for address in addresses)
+        assert plain(check("mine.py", executor=client.get_executor())) == plain(alone)
+
+
+@pytest.mark.spec("ORC-D14")
+def test_a_worker_that_is_killed_loses_no_case(cluster: LocalCluster) -> None:
+    alone = check("mine.py")
+    Path("killer").touch()
+    with Client(cluster) as client:
+        assert plain(check("mine.py", executor=client.get_executor())) == plain(alone)
+    assert not Path("killer").exists()
+
+
+@pytest.mark.spec("ORC-D14")
+def test_the_command_connects_to_a_cluster(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "mine.py", "--only", "squared_error", "--dask", cluster.scheduler_address]) == 0
+    assert main(["check", "mine.py", "--dask", "nobody"]) == 2
+    assert "no workers of Dask at nobody" in capsys.readouterr().err
