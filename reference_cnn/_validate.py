@@ -60,10 +60,9 @@ def integer(function: str, name: str, value: object, minimum: int, clause: str) 
 
 def is_one_integer(value: object) -> TypeGuard[SupportsIndex]:
     """Whether a value is an integer of any kind, an array of no axes included; an array of more is several."""
-    if getattr(value, "ndim", 0) or not hasattr(value, "__index__"):
+    # A boolean of NumPy has the method in some versions, and warns when it is called.
+    if getattr(value, "ndim", 0) or isinstance(value, np.bool_) or not hasattr(value, "__index__"):
         return False
-    if isinstance(value, np.bool_):  # older NumPy warns; what it is worth is for `integer` to say
-        return True
     try:
         operator.index(value)
     except TypeError:  # every array has the method
