@@ -1,6 +1,6 @@
 """What wrong entries have in common: said only where it holds for every entry."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import combinations
 
@@ -8,25 +8,47 @@ import numpy as np
 
 from reference_cnn._validate import Array
 
+Candidate = tuple[str, Array, Array | float]
+# How far along an axis an answer may have been shifted.
+FARTHEST = 2
 
-def describe(got: Array, expected: Array, wrong: Array, tolerance: Array | float, axes: Sequence[str]) -> str:
+
+def describe(
+    got: Array,
+    expected: Array,
+    wrong: Array,
+    tolerance: Array | float,
+    axes: Sequence[str],
+    sizes: Mapping[str, int] | None = None,
+) -> str:
     """Say in a few words what the wrong entries of `got` have in common; axes have these names.
 
-    `tolerance` (a number, or one per entry) is how far two entries that count as equal may lie apart.
+    `tolerance` (a number, or one per entry) is how far two entries that count as equal may lie apart. `sizes` are those
+    that a factor may come from, "images" or "output positions" say.
     """
     if wrong.size == 1:
         return "its one entry is wrong"
-    for words, candidate, slack in _transformed(got, expected, tolerance, axes):
+    for words, candidate, slack in _transformed(got, expected, tolerance, axes, sizes or {}):
         if np.all(np.abs(got - candidate) <= slack):
             return words
     share = f"{wrong.sum()} of {wrong.size} entries {'is' if wrong.sum() == 1 else 'are'} wrong"
     places = [p for axis, name in enumerate(axes) if (p := _place(wrong, axis, name))]
-    return f"{share}, {' and '.join(places)}" if places else share
+    if places:
+        return f"{share}, all {' and '.join(places)}"
+    signs = [words for words, where in _signs(expected) if np.array_equal(wrong, where)]
+    return f"{share}, {signs[0]}" if signs else share
+
+
+def _signs(expected: Array) -> Iterator[tuple[str, Array]]:
+    """Where the right answer has one sign, if it has both."""
+    for words, where in (("negative", expected < 0), ("positive", expected > 0)):
+        if where.any() and (~where & (expected != 0)).any():
+            yield f"those that should be {words}", where
 
 
 def _transformed(
-    got: Array, expected: Array, tolerance: Array | float, axes: Sequence[str]
-) -> Iterator[tuple[str, Array, Array | float]]:
+    got: Array, expected: Array, tolerance: Array | float, axes: Sequence[str], sizes: Mapping[str, int]
+) -> Iterator[Candidate]:
     """Yield wrong answers of known kinds: words, the answer, and its tolerance."""
     slack = np.broadcast_to(np.asarray(tolerance), expected.shape)
     with np.errstate(over="ignore"):
@@ -36,8 +58,7 @@ def _transformed(
     yield "every entry is 0", np.zeros_like(expected), tolerance
     factor = _factor(got, expected) if np.unique(np.abs(expected[expected != 0])).size > 1 else None
     if factor and factor != 1:
-        words = f"every entry is {factor} times what it should be"
-        yield words, expected * float(factor), slack * (1 + abs(float(factor)))
+        yield _scaled(factor, sizes), expected * float(factor), slack * (1 + abs(float(factor)))
     long = [a for a, size in enumerate(expected.shape) if size > 1]
     for count in range(1, len(long) + 1):
         for chosen in combinations(long, count):
@@ -46,6 +67,38 @@ def _transformed(
     for a, b in combinations(long, 2):
         if expected.shape[a] == expected.shape[b]:
             yield f"{axes[a]} and {axes[b]} swapped", expected.swapaxes(a, b), slack.swapaxes(a, b)
+    for axis in long:
+        yield from _moved(got, expected, slack, axis, axes[axis])
+
+
+def _scaled(factor: Fraction, sizes: Mapping[str, int]) -> str:
+    """A factor in words, and which size, or product of two, it equals."""
+    if factor == -1:
+        return "every entry has the wrong sign"
+    words = f"every entry is {factor} times what it should be"
+    known = [(n, name) for name, n in sizes.items() if n > 1]
+    known += [(n * m, f"{name} times {other}") for (n, name), (m, other) in combinations(known, 2)]
+    for n, name in known:
+        if abs(factor) in (n, Fraction(1, n)):
+            return f"{words}; {n} is the number of {name}"
+    return words
+
+
+def _moved(got: Array, expected: Array, slack: Array, axis: int, name: str) -> Iterator[Candidate]:
+    """Shifts along one axis, with zeros or what falls out at the other end coming in, and other orders."""
+    size = expected.shape[axis]
+    for by in (by for k in range(1, min(FARTHEST, size - 1) + 1) for by in (k, -k)):
+        rolled = np.roll(expected, by, axis)
+        fell = (np.arange(size) < by) if by > 0 else (np.arange(size) >= size + by)
+        empty = fell.reshape([-1 if a == axis else 1 for a in range(expected.ndim)])
+        words = f"shifted by {by} along {name}"
+        yield words, np.where(empty, 0, rolled), np.roll(slack, by, axis)
+        yield f"{words}, and round to the other end", rolled, np.roll(slack, by, axis)
+    mine, theirs, near = (np.moveaxis(np.broadcast_to(a, expected.shape), axis, 0) for a in (got, expected, slack))
+    order = [next((k for k in range(size) if (np.abs(g - theirs[k]) <= near[k]).all()), -1) for g in mine]
+    if sorted(order) == list(range(size)) and order != list(range(size)):
+        listed = ", ".join(map(str, order))
+        yield f"in another order along {name}: {listed}", np.take(expected, order, axis), np.take(slack, order, axis)
 
 
 def _factor(got: Array, expected: Array) -> Fraction | None:
@@ -64,9 +117,10 @@ def _place(wrong: Array, axis: int, name: str) -> str | None:
         return None
     if len(hit) == 1:
         last = " (the last)" if hit[0] == size - 1 else ""
-        return f"all at {name} {hit[0]}{last}"
+        return f"at {name} {hit[0]}{last}"
     if hit[0] > 0 and len(hit) == size - hit[0]:
-        return f"all from {name} {hit[0]} on"
+        return f"from {name} {hit[0]} on"
     if set(hit) == {0, size - 1}:
-        return f"all at the first and last {name}"
-    return f"all at {name} {', '.join(map(str, hit))}" if len(hit) <= 4 else None
+        return f"at the first and last {name}"
+    listed = ", ".join(map(str, hit[:-1]))
+    return f"at {name} {listed} and {hit[-1]}" if len(hit) <= 4 else None

@@ -1,6 +1,7 @@
 """How often a mistake is named: every single one and a sample of pairs, measured through `check` itself or by cases.
 
-`python tests/diagnosing.py --seeds 20 --dtype float32` prints the figures.
+`python tests/diagnosing.py --seeds 20 --dtype float32` prints the figures; `--first 5 --seeds 5` those of the second
+five seeds alone.
 """
 
 import argparse
@@ -54,10 +55,10 @@ def drawn_pairs(function: str, seed: int, count: int) -> Iterator[tuple[Way, Way
         yield one, other
 
 
-def measure(dtype: str, seeds: int, pairs: int) -> None:
+def measure(dtype: str, first: int, seeds: int, pairs: int) -> None:
     """Print what became of the single mistakes and of the pairs, and the longest processor time of a diagnosis."""
     single, double, longest = Counter[str](), Counter[str](), 0.0
-    for seed in range(seeds):
+    for seed in range(first, first + seeds):
         for function in LAYERS:
             asked, others = (cases(function, dtype=dtype, seed=s) for s in (seed, seed + 1000))
             tries = [(way,) for way in ways(function)] + list(drawn_pairs(function, seed, pairs))
@@ -71,7 +72,7 @@ def measure(dtype: str, seeds: int, pairs: int) -> None:
                 if outcome not in ("first", "not seen", "no pair"):
                     print(seed, function, [(m.id, i) for m, i in steps], outcome, named, flush=True)
         print(
-            f"{dtype}, {seed + 1} seeds: single {dict(single)}, pairs {dict(double)}, longest {longest:.2f} s",
+            f"{dtype}, seeds {first} to {seed}: single {dict(single)}, pairs {dict(double)}, longest {longest:.2f} s",
             flush=True,
         )
 
@@ -117,8 +118,9 @@ def _alike(one: Answer, other: Answer) -> bool:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--dtype", default="float64")
     options = parser.parse_args()
-    measure(options.dtype, options.seeds, options.pairs)
+    measure(options.dtype, options.first, options.seeds, options.pairs)

@@ -57,16 +57,16 @@ def changed(change: Callable[[Array], Array]) -> Callable[[Array, Array, Array],
 
 WRONG: dict[str, tuple[Callable[..., Gradients], str]] = {
     "scaled by 1.001": (changed(lambda g: 1.001 * g), "every entry is 1001/1000 times what it should be"),
-    "negated": (changed(lambda g: -g), "every entry is -1 times what it should be"),
+    "negated": (changed(lambda g: -g), "every entry has the wrong sign"),
     "zero": (changed(lambda g: 0 * g), "every entry is 0"),
     "transposed": (changed(lambda g: g.swapaxes(-1, -2) if g.ndim > 1 else g), "axis 2 and axis 3 swapped"),
     "flipped": (changed(lambda g: g[..., ::-1]), "flipped along axis"),
     "a missing tap": (
         missing_tap,
-        "4 of 16 entries are wrong, all at axis 2 1 (the last) and all at axis 3 1 (the last)",
+        "4 of 16 entries are wrong, all at axis 2 1 (the last) and at axis 3 1 (the last)",
     ),
     "another pad": (other_pad, "entries are wrong"),
-    "shifted": (one_shifted, "entries are wrong"),
+    "shifted": (one_shifted, "shifted by 1 along axis 3, and round to the other end"),
 }
 
 

@@ -55,4 +55,4 @@ def test_a_view_of_an_argument_is_a_finding(in_process: bool, tmp_path: Path) ->
     file.write_text("def avg_pool_forward(x, window):\n    return x\n")  # which a window of 1 allows
     failure = check(str(file), case="x=1x1x3 window=1", in_process=in_process).results["avg_pool_forward"].failure
     assert failure is not None
-    assert (failure.kind, failure.message) == ("purity", "it is a view of an argument: what it returned before")
+    assert (failure.kind, failure.message) == ("purity", "its answer is a view of an argument")

@@ -10,6 +10,7 @@ import numpy as np
 from reference_cnn.oracle import numbers
 from reference_cnn.oracle.call import PROFILES, Effort, Offered, keyword_of, numpy_draw
 from reference_cnn.oracle.cases import Case, Tier
+from reference_cnn.oracle.conditions import condition
 from reference_cnn.oracle.diagnose import diagnose
 from reference_cnn.oracle.judge import Failure, Kind, judge
 from reference_cnn.oracle.layers import LAYERS
@@ -98,6 +99,8 @@ def examine(
     more_questions = _more(asked[0], offered, effort or PROFILES["standard"], 2)
     named = diagnose(offered_answers, lambda c: ask(function, c), more_questions)
     failure = replace(failure, diagnosis=failure.diagnosis or named)
+    if not failure.diagnosis:
+        failure = replace(failure, condition=condition([(f.case, f.judgement.failure is not None) for f in of_offered]))
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked = len(questions) - len(found)
     return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes, silent)

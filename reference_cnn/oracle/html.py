@@ -8,7 +8,7 @@ from reference_cnn._validate import Array
 from reference_cnn.oracle.heatmap import STAR, Entries, Part, flat, heat_map, parts, title, unshown
 from reference_cnn.oracle.judge import Failure
 from reference_cnn.oracle.markup import Markup, tag
-from reference_cnn.oracle.words import explanation, share, worst_entry
+from reference_cnn.oracle.words import explanation, more, share, worst_entry
 
 if TYPE_CHECKING:
     from reference_cnn.oracle.report import Report, Result
@@ -130,7 +130,7 @@ def _told(name: str, result: "Result", failure: Failure, failures: int) -> Marku
         _answers(failure, room, max(ROWS // failures, 1)),
         tag("h3", "See it again"),
         tag("p", tag("code", failure.reproduce)) if failure.reproduce else "",
-        *(tag("p", "More: ", tag("code", f"reference-cnn explain {d}")) for d in failure.diagnosis[:1]),
+        *(tag("p", "More: ", tag("code", f"reference-cnn explain {d}")) for d in more(failure)),
         id=name,
     )
 

@@ -1,5 +1,6 @@
 """One answer against the reference."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -29,7 +30,9 @@ class Failure:
     `message` is one line. Where values are wrong, `output` names them, `index` is the worst entry and `got`, `expected`
     and `bound` its values; `pattern` says what the wrong entries, `wrong`, have in common. `answer` and `right` are the
     whole outputs, for a wrong shape too. `diagnosis` has the ids of the known mistakes that explain every answer of the
-    function, best first, two together joined by "+".
+    function, best first, two together joined by "+". Of a backward, `consistent` says whether it is the derivative of
+    the target's own forward, None where that cannot be told, and `consistency` puts it into words. `condition` says in
+    which cases the function is wrong, where that is known and no mistake explains the answers.
     """
 
     case: "Case"
@@ -47,6 +50,9 @@ class Failure:
     wrong: Array | None = None
     reproduce: str = ""
     diagnosis: tuple[str, ...] = ()
+    consistent: bool | None = None
+    consistency: str = ""
+    condition: str = ""
 
 
 class Judgement(NamedTuple):
@@ -87,6 +93,20 @@ def _alike(got: Array, value: Array) -> Array:
     return np.asarray((got == value) | (np.isnan(got) & np.isnan(value)))
 
 
+def _sizes(case: "Case") -> dict[str, int]:
+    """The sizes that a wrong factor may come from, by what they count."""
+    found: dict[str, int] = {}
+    for argument in [n for n in case.arguments if n not in ("dz", "dy", "da")]:
+        for name, size in zip(axes(case.function, argument, case.rank), case.arguments[argument].shape):
+            found.setdefault(name if name.endswith("s") else f"{name}s", size)
+    for argument in ("dz", "dy"):
+        if argument in case.arguments and case.arguments[argument].ndim > 2:
+            found["output positions"] = math.prod(case.arguments[argument].shape[2:])
+    if "w" in case.arguments and case.arguments["w"].ndim > 2:
+        found["kernel entries"] = math.prod(case.arguments["w"].shape[2:])
+    return found
+
+
 def _compare(case: "Case", output: str, clause: str, got: Array) -> Judgement:
     value, bound = case.expected[output]
     if got.dtype.kind == "c":
@@ -113,7 +133,7 @@ def _compare(case: "Case", output: str, clause: str, got: Array) -> Judgement:
         return Judgement(float(np.max(error / np.where(bound > 0, bound, 1), initial=0, where=~leaked)), None, note)
     excess = np.where(wrong, np.nan_to_num(error / np.where(bound > 0, bound, 1), nan=np.inf), -1)
     index = tuple(int(i) for i in np.unravel_index(excess.argmax(), got.shape))
-    pattern = describe(got, value, wrong, bound, axes(case.function, output, case.rank))
+    pattern = describe(got, value, wrong, bound, axes(case.function, output, case.rank), _sizes(case))
     failure = Failure(
         case,
         "values",

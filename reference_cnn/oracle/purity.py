@@ -35,9 +35,10 @@ def impurity(function: Callable[..., Any], case: "Case") -> Failure | None:
     if again:
         return replace(again, message=f"asked a second time, {again.message}")
     asked.reply(_given(replace(case, seed=case.seed + 1)), case.keywords)
-    for scramble, words in ((False, "a later call overwrites"), (True, "it is a view of an argument:")):
+    kept = ((False, "a later call overwrites what it returned before"), (True, "its answer is a view of an argument"))
+    for scramble, words in kept:
         if not _unchanged(first.answer, asked.recall(first, scramble=scramble)):
-            return _impure(case, f"{words} what it returned before")
+            return _impure(case, words)
     laid_out = asked.reply([_apart(a) if isinstance(a, np.ndarray) else a for a in given], case.keywords)
     # To refuse memory of another layout is loud, and so no wrong answer.
     found = judge(case, laid_out.answer).failure if laid_out.answer.outcome == "answered" else None

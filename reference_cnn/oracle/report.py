@@ -17,9 +17,10 @@ from rich.text import Text
 
 from reference_cnn._validate import Array
 from reference_cnn.oracle import html
+from reference_cnn.oracle.influence import idle
 from reference_cnn.oracle.judge import Failure
 from reference_cnn.oracle.markup import printable
-from reference_cnn.oracle.words import LISTED, explanation, share, worst_entry
+from reference_cnn.oracle.words import LISTED, explanation, more, share, worst_entry
 
 Verdict = Literal["pass", "fail", "missing", "error"]
 
@@ -214,6 +215,9 @@ def _plain_result(result: Result) -> dict[str, Any]:
             "bound": _plain_number(failure.bound),
             "pattern": failure.pattern,
             "diagnosis": list(failure.diagnosis),
+            "consistent": failure.consistent,
+            "consistency": failure.consistency,
+            "condition": failure.condition,
             "reproduce": failure.reproduce,
         },
     }
@@ -232,12 +236,12 @@ def failure_text(failure: Failure) -> str:
     case = failure.case
     above = [f"  {line}" for p in explanation(failure) for line in wrapped(p, WIDTH - 4)]
     above += [
-        f"  {failure.message} [{failure.clause}]",
+        *(f"  {line}" for line in wrapped(f"{failure.message} [{failure.clause}]", WIDTH - 4)),
         f"  {case.text}  ({case.dtype}, {case.tier}, seed {case.seed})",
     ]
     below = [f"  {line}" for line in worst_entry(failure)]
     below += [f"  again: {failure.reproduce}"] * bool(failure.reproduce)
-    below += [f"  more: reference-cnn explain {name}" for name in failure.diagnosis[:1]]
+    below += [f"  more: reference-cnn explain {name}" for name in more(failure)]
     arrays = [f"  {line}".rstrip() for line in _arrays(failure, LINES - len(above) - len(below) - 2)]
     return "\n".join([*above, *([""] if arrays else []), *arrays, *below])
 
@@ -253,11 +257,15 @@ def _arrays(failure: Failure, room: int) -> list[str]:
     answered = [] if failure.answer is None else [failure.answer]
     if sum(a.size for a in [*failure.case.arguments.values(), *answered]) > FULL:
         return _listed(failure, room)
-    blocks = [block for name, a in named for block in blocks_of(name, a.astype(float))]
+    comparable = failure.kind == "values" and failure.case.call.special is None and failure.wrong is not None
+    aside = idle(failure.case, str(failure.output), failure.wrong) if comparable and failure.wrong is not None else {}
+    blocks = [block for name, a in named for block in blocks_of(name, a.astype(float), aside=aside.get(name))]
     if failure.answer is not None and failure.right is not None:
         blocks += blocks_of(f"your {failure.output}", failure.answer, failure.wrong)
         blocks += blocks_of(f"right {failure.output}", failure.right)
     lines = side_by_side(blocks)
+    if any(a.any() for a in aside.values()):
+        lines[-1:] = ["In brackets: what the right values at * do not depend on.", ""]
     fits = len(lines) <= room and max(map(len, lines)) <= WIDTH - 2
     return lines if fits else _listed(failure, room)
 
@@ -273,20 +281,23 @@ def _listed(failure: Failure, room: int) -> list[str]:
     return lines + [f"… and {len(places) - most} more"] * (len(places) > most) + [""]
 
 
-def blocks_of(name: str, array: Array, wrong: Array | None = None) -> list[list[str]]:
-    """One block of text for each matrix over the last two axes; wrong entries carry a star."""
+def blocks_of(name: str, array: Array, wrong: Array | None = None, *, aside: Array | None = None) -> list[list[str]]:
+    """One block of text for each matrix over the last two axes; wrong entries carry a star, idle ones brackets."""
     if array.ndim < 2:
         array = array.reshape(1, -1)
-        wrong = None if wrong is None else wrong.reshape(1, -1)
-    marks = np.zeros(array.shape, bool) if wrong is None else wrong
+    marks, brackets = (np.zeros(array.shape, bool) if m is None else m.reshape(array.shape) for m in (wrong, aside))
     blocks = []
     for outer in np.ndindex(array.shape[:-2]):
-        cells = [[f"{'*' if m else ''}{v:.6g}" for v, m in zip(*rows)] for rows in zip(array[outer] + 0, marks[outer])]
+        rows = zip(array[outer] + 0, marks[outer], brackets[outer])
+        cells = [[_cell(v, m, a) for v, m, a in zip(*row)] for row in rows]
         width = max((len(c) for row in cells for c in row), default=0)
         title = f"{name}[{', '.join(map(str, outer))}]" if outer and math.prod(array.shape[:-2]) > 1 else name
-        rows = [" ".join(c.rjust(width) for c in row) for row in cells]
-        blocks.append([title, *rows])
+        blocks.append([title, *(" ".join(c.rjust(width) for c in row) for row in cells)])
     return blocks
+
+
+def _cell(value: float, wrong: bool, idle_here: bool) -> str:
+    return f"({value:.6g})" if idle_here else f"{'*' if wrong else ''}{value:.6g}"
 
 
 def side_by_side(blocks: list[list[str]]) -> list[str]:

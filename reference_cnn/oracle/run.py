@@ -11,6 +11,7 @@ from typing import Any
 from reference_cnn.oracle import notation, numbers
 from reference_cnn.oracle.call import PROFILES
 from reference_cnn.oracle.cases import Case, cases
+from reference_cnn.oracle.consistency import compared
 from reference_cnn.oracle.examine import examine
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.report import Report, Result
@@ -135,20 +136,22 @@ def check(
             crew = Crew(Place.of(target, layout, **limits), executor, jobs, strict=strict)
             stack.enter_context(closing(crew))
         results = {}
+        offered = {n: laid_out(found.functions[n], n, layout) for n in questions if n in found.functions}
         for name, asked in questions.items():
             progress(name)
-            if name not in found.functions:
+            if name not in offered:
                 results[name] = Result("missing")
                 continue
             # A case that is given alone tells mistakes apart badly: for the diagnosis the standard ones are asked too.
             effort, besides = (PROFILES[profile], []) if case is None else (None, standard[name])
             exam = partial(examine, asked=asked, effort=effort, besides=besides, strict=strict)
             try:
-                examined = exam(laid_out(found.functions[name], name, layout), ask_all=crew.ask_all if crew else None)
+                examined = exam(offered[name], ask_all=crew.ask_all if crew else None)
             except UnrepeatableError:
                 with closing(reach(target, **limits)) as fresh:
                     examined = exam(laid_out(fresh.functions[name], name, layout))
             results[name] = _reproducible(examined, found, layout)
+        results = compared(results, offered)
         remarks = crew.remarks if crew else (UNSENT,) * (jobs > 1 or executor is not None)
     return Report(found.name, dtype, seed, results, found.in_process, remarks, algorithm)
 

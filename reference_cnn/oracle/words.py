@@ -2,6 +2,7 @@
 
 import math
 
+from reference_cnn.oracle.call import TIES
 from reference_cnn.oracle.judge import Failure
 from reference_cnn.oracle.mistakes import MISTAKES
 
@@ -14,7 +15,41 @@ def share(worst: float) -> str:
 
 
 def explanation(failure: Failure) -> list[str]:
-    """Paragraphs: what is wrong, in the second person, and what helps; other explanations by name."""
+    """Paragraphs: what is wrong, in the second person, and what helps; other explanations by name; consistency."""
+    named = _diagnosis(failure)
+    said = [failure.condition, failure.consistency, "" if named else _help(failure)]
+    return named + [words for words in said if words]
+
+
+def more(failure: Failure) -> list[str]:
+    """What `explain` can say about it: the mistake, or the clause that governs the failure."""
+    return list(failure.diagnosis[:1]) or [_clause(failure)]
+
+
+def _clause(failure: Failure) -> str:
+    if failure.case.call.special == TIES:
+        return "ORC-N4"
+    return {"purity": "ORC-N2"}.get(failure.kind) or ("ORC-N1" if failure.case.call.special else failure.clause)
+
+
+def _help(failure: Failure) -> str:
+    """What helps where no known mistake explains the answers."""
+    case = failure.case
+    if failure.kind == "purity":
+        return "help: Answer in memory of your own, and leave the arguments as they are."
+    if failure.kind in ("exception", "crash", "hang"):
+        return "help: The call is a valid one; ask this case alone, with --in-process under a debugger."
+    if failure.kind in ("shape", "dtype", "note"):
+        return f"help: What is owed is an array like the right one, of {case.dtype}."
+    if case.call.special == TIES:
+        return "help: Equal maxima share a window's gradient in any way, but the parts must add up to it."
+    if case.call.special:
+        number, argument = case.special
+        return f"help: The {number:g} in {argument} has to reach what it is a factor or a term of, and nothing else."
+    return "help: No known mistake explains every answer. Work this case out by hand, and compare step by step."
+
+
+def _diagnosis(failure: Failure) -> list[str]:
     if not failure.diagnosis:
         return []
     first, *others = failure.diagnosis
@@ -38,11 +73,13 @@ def worst_entry(failure: Failure) -> list[str]:
     """The worst entry: what it is, and what it should be."""
     if failure.got is None or failure.expected is None or failure.bound is None:
         return []
-    place = f"{failure.output}{list(failure.index or ())}"
+    place = f"{failure.output}{list(failure.index) if failure.index else ''}"
+    if not math.isfinite(failure.expected):
+        return [f"{place} is {failure.got:g}, expected {failure.expected:g}"]
     if failure.bound == 0:
         return [f"{place} is {failure.got:.17g}, expected exactly {failure.expected:.17g}"]
     off = abs(failure.got - failure.expected) / failure.bound
     return [
         f"{place} is {failure.got!r},",
-        f"expected {failure.expected!r} ± {failure.bound:.2g}: {off:.3g} times the bound",
+        f"expected {failure.expected + 0.0!r} ± {failure.bound:.2g}: {off:.3g} times the bound",
     ]

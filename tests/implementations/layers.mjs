@@ -25,31 +25,36 @@ const axesOf = (x, w, { stride = 1, padding = 0, dilation = 1 }) =>
     return { size, kernel, step, gap, before, out: Math.floor((size + before + after - span) / step) + 1 };
   });
 
-// All index tuples below the sizes, the last changing fastest.
-function* indices(sizes) {
-  const index = sizes.map(() => 0);
-  for (let left = product(sizes); left > 0; left--) {
-    yield index;
-    for (let axis = sizes.length - 1; axis >= 0 && ++index[axis] === sizes[axis]; axis--) index[axis] = 0;
-  }
-}
-
-const offset = (shape, ...index) => index.flat().reduce((all, i, axis) => all * shape[axis] + i, 0);
-
 // Calls visit(z, w, x) with the offsets of an output, a weight and an input for every product in a convolution.
 function products(x, w, keywords, visit) {
   const axes = axesOf(x, w, keywords);
-  const zShape = [x.shape[0], w.shape[0], ...axes.map((a) => a.out)];
-  const filtersPerGroup = w.shape[0] / (keywords.groups ?? 1);
-  for (const [n, f, ...o] of indices(zShape)) {
-    for (const [c, ...k] of indices(w.shape.slice(1))) {
-      const i = axes.map((a, axis) => o[axis] * a.step + k[axis] * a.gap - a.before);
-      if (!i.every((place, axis) => place >= 0 && place < axes[axis].size)) continue;
-      const channel = Math.floor(f / filtersPerGroup) * w.shape[1] + c;
-      visit(offset(zShape, n, f, o), offset(w.shape, f, c, k), offset(x.shape, n, channel, i));
-    }
-  }
-  return zShape;
+  const [images, channels] = x.shape;
+  const [filters, channelsPerGroup] = w.shape;
+  const filtersPerGroup = filters / (keywords.groups ?? 1);
+  // Axis by axis: an offset in C order times the size of the next axis, plus the index there.
+  const along = (axis, iz, iw, ix) => {
+    if (axis === axes.length) return visit(iz, iw, ix);
+    const { size, kernel, step, gap, before, out } = axes[axis];
+    for (let o = 0; o < out; o++)
+      for (let k = 0; k < kernel; k++) {
+        const i = o * step + k * gap - before;
+        if (i >= 0 && i < size) along(axis + 1, iz * out + o, iw * kernel + k, ix * size + i);
+      }
+  };
+  for (let n = 0; n < images; n++)
+    for (let f = 0; f < filters; f++)
+      for (let c = 0; c < channelsPerGroup; c++) {
+        const channel = Math.floor(f / filtersPerGroup) * channelsPerGroup + c;
+        along(0, n * filters + f, f * channelsPerGroup + c, n * channels + channel);
+      }
+}
+
+// The same for a dense layer: z[n, j] is the sum of x[n, i] · w[i, j].
+function denseProducts(x, w, visit) {
+  const [features, neurons] = w.shape;
+  for (let n = 0; n < x.shape[0]; n++)
+    for (let i = 0; i < features; i++)
+      for (let j = 0; j < neurons; j++) visit(n * neurons + j, i * neurons + j, n * features + i);
 }
 
 const addBias = (z, b) => {
@@ -82,16 +87,15 @@ const functions = {
   },
   dense_forward({ x, w, b }) {
     const z = zeros([x.shape[0], w.shape[1]]);
-    for (const [n, i, j] of indices([...x.shape, w.shape[1]]))
-      z.data[offset(z.shape, n, j)] += x.data[offset(x.shape, n, i)] * w.data[offset(w.shape, i, j)];
+    denseProducts(x, w, (iz, iw, ix) => (z.data[iz] += w.data[iw] * x.data[ix]));
     return { z: addBias(z, b) };
   },
   dense_backward({ dz, x, w }) {
     const [dx, dw] = [zeros(x.shape), zeros(w.shape)];
-    for (const [n, i, j] of indices([...x.shape, w.shape[1]])) {
-      dx.data[offset(x.shape, n, i)] += dz.data[offset(dz.shape, n, j)] * w.data[offset(w.shape, i, j)];
-      dw.data[offset(w.shape, i, j)] += dz.data[offset(dz.shape, n, j)] * x.data[offset(x.shape, n, i)];
-    }
+    denseProducts(x, w, (iz, iw, ix) => {
+      dx.data[ix] += dz.data[iz] * w.data[iw];
+      dw.data[iw] += dz.data[iz] * x.data[ix];
+    });
     return { dx, dw, db: biasGradient(dz) };
   },
   sigmoid({ z }) {

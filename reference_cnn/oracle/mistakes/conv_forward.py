@@ -143,6 +143,7 @@ FORWARD = (
         ("NNlib#208", "ndarray-conv#6"),
         "convention",
         errata=("ERR-D1",),
+        makes_it="is a true convolution",
     ),
     Mistake(
         "transposed-kernel",

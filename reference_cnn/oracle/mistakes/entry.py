@@ -18,7 +18,8 @@ class Mistake:
     `wraps` has, for each function that it concerns, one or more ways to make an implementation wrong; since they work
     on any implementation, mistakes compose. `hides` names the inputs on which nothing shows, `seen` where people made
     it (a check mark: the fix was merged or confirmed), `errata` where the article does. `native` mistakes show in the
-    arithmetic of the dtype itself; `stateful` ones depend on the calls before.
+    arithmetic of the dtype itself; `stateful` ones depend on the calls before. `makes_it` ends a sentence
+    about a forward, "which …", where there is more to say than that it has this mistake.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Mistake:
     errata: tuple[str, ...] = ()
     native: bool = False
     stateful: bool = False
+    makes_it: str = ""
 
     @property
     def functions(self) -> tuple[str, ...]:

@@ -59,6 +59,7 @@ LOSS = (
         _scaled(lambda a: 1 / len(a), *LOSSES),
         ("GraphSAGE#12✓",),
         "convention",
+        makes_it="is a mean",
     ),
     Mistake(
         "loss-mean-of-entries",
@@ -67,6 +68,7 @@ LOSS = (
         "one entry",
         _scaled(lambda a: 1 / a.size, "squared_error", "squared_error_prime"),
         kind="convention",
+        makes_it="is a mean",
     ),
     Mistake(
         "loss-unhalved",

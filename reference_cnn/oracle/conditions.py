@@ -1,0 +1,84 @@
+"""In which cases a function is wrong: a condition that holds for all of these and for no other."""
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import combinations, pairwise
+
+from reference_cnn.oracle.call import keyword_of, windows_of
+from reference_cnn.oracle.cases import Case
+from reference_cnn.oracle.layers import LAYERS, axes
+
+# With fewer cases on either side a condition may hold by accident.
+FEWEST = 4
+# Options that do nothing when they have this value.
+IDLE = {"stride": 1, "dilation": 1, "groups": 1, "padding": 0}
+
+
+def condition(judged: Sequence[tuple[Case, bool]]) -> str:
+    """Say when a function is wrong, given its cases in the order asked and whether each answer was; "" if unknown.
+
+    One property of the call, or two together; of several that fit, the first. Special values are left out.
+    """
+    plain = [(c, wrong) for c, wrong in judged if c.call.special is None]
+    wrong = [w for _, w in plain]
+    if min(sum(wrong), len(wrong) - sum(wrong)) < FEWEST:
+        return ""
+    if not any(a and not b for a, b in pairwise(wrong)):
+        return f"Right in the first {wrong.index(True)} calls, wrong in every later one."
+    found: dict[str, list[bool]] = {}
+    for k, (case, _) in enumerate(plain):
+        for words in _properties(case):
+            found.setdefault(words, [False] * len(plain))[k] = True
+    for words, holds in found.items():
+        if holds == wrong:
+            return f"Wrong in exactly the cases with {words}."
+    able = [(words, holds) for words, holds in found.items() if all(h for h, w in zip(holds, wrong) if w)]
+    for (one, a), (other, b) in combinations(able, 2):
+        if [x and y for x, y in zip(a, b)] == wrong:
+            return f"Wrong in exactly the cases with {one} and {other} together."
+    return ""
+
+
+def _properties(case: Case) -> Iterable[str]:
+    """What may be said of a call, the likeliest causes first."""
+    shapes, options = dict(case.call.shapes), dict(case.call.options)
+    features = {keyword_of(f) for f in case.call.features}
+    yield from (f for f in sorted(features - {"no b", "no", "window"}) if not _idle(f, options.get(f)))
+    yield "numbers that are not whole" if case.tier == "rounding" else "whole numbers"
+    first, shape = case.call.shapes[0]
+    named = [(name, size) for name, size in zip(axes(case.function, first, case.rank), shape) if " " not in name]
+    if not named:
+        yield from (f"more than {n} {'axis' if n == 1 else 'axes'}" for n in range(1, 4) if len(shape) > n)
+    for name, size in named:
+        yield f"{'an odd' if size % 2 else 'an even'} number of {name}s"
+        yield from (f"more than {n} {name}{'s' if n > 1 else ''}" for n in range(1, 6) if size > n)
+    if "w" in shapes:
+        windowed = LAYERS[case.function].family == "conv"
+        kernel = shapes["w"][2:] if windowed else shapes["w"][1:]
+        yield from (
+            f"{'filters' if windowed else 'neurons'} above {n}"
+            for n in range(1, 6)
+            if shapes["w"][0 if windowed else 1] > n
+        )
+        yield f"{'an odd' if math.prod(kernel) % 2 else 'an even'} number of kernel entries" if windowed else "w"
+    if len(shape) > 2 and ("w" in shapes or "window" in options):
+        yield from _of_windows(case)
+
+
+def _of_windows(case: Case) -> Iterable[str]:
+    windows = windows_of(case.call)
+    if any(s < e for s, e in zip(windows.stride, windows.spans)):
+        yield "windows that overlap"
+    if len(set(windows.kernel)) > 1:
+        yield "windows that are not square"
+    if len(set(windows.stride)) > 1:
+        yield "strides that differ"
+    if any(before != after for before, after in windows.pads):
+        yield "more padding on one side"
+
+
+def _idle(name: str, value: object) -> bool:
+    """Whether an option is as good as not given."""
+    flat = value if isinstance(value, tuple) else (value,)
+    inner = [v for f in flat for v in (f if isinstance(f, tuple) else (f,))]
+    return name in IDLE and all(v == IDLE[name] for v in inner)

@@ -1,0 +1,130 @@
+"""What is said of wrong answers that no known mistake explains: a pattern, and in which cases they are wrong."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference_cnn import conv_forward, max_pool_backward, relu
+from reference_cnn._pattern import describe
+from reference_cnn.oracle import cases, check
+from reference_cnn.oracle.conditions import condition
+from reference_cnn.oracle.influence import idle
+from reference_cnn.oracle.judge import judge
+from reference_cnn.oracle.targets.ask import ask
+
+AXES = ("image", "channel", "row", "column")
+RIGHT = np.random.default_rng(0).permutation(3 * 2 * 4 * 5).reshape(3, 2, 4, 5) - 40.0
+
+
+def with_entries(index: Any, change: float = 1) -> Any:
+    got = RIGHT.copy()
+    got[index] += change
+    return got
+
+
+PATTERNS: list[tuple[str, Any, str]] = [
+    ("a factor", RIGHT * 6, "every entry is 6 times what it should be; 6 is the number of images times channels"),
+    ("a mean", RIGHT / 5, "every entry is 1/5 times what it should be; 5 is the number of columns"),
+    ("a factor that is no size", RIGHT * 7, "every entry is 7 times what it should be"),
+    ("a sign", -RIGHT, "every entry has the wrong sign"),
+    ("zeros", 0 * RIGHT, "every entry is 0"),
+    ("a flip", RIGHT[:, :, ::-1], "flipped along row"),
+    ("a turn", RIGHT[..., ::-1, ::-1], "flipped along row and column"),
+    ("a shift", np.pad(RIGHT, [(0, 0)] * 3 + [(1, 0)])[..., :-1], "shifted by 1 along column"),
+    ("a shift back", np.pad(RIGHT, [(0, 0)] * 2 + [(0, 2), (0, 0)])[:, :, 2:], "shifted by -2 along row"),
+    ("a roll", np.roll(RIGHT, 1, 2), "shifted by 1 along row, and round to the other end"),
+    ("an order", RIGHT[[1, 0, 2]], "in another order along image: 1, 0, 2"),
+    ("a column", with_entries((..., 4)), "24 of 120 entries are wrong, all at column 4 (the last)"),
+    (
+        "the border",
+        with_entries((..., [0, 3], slice(None))),
+        "60 of 120 entries are wrong, all at the first and last row",
+    ),
+    ("a channel", with_entries((slice(None), 0)), "60 of 120 entries are wrong, all at channel 0"),
+    ("two columns", with_entries((..., [0, 2])), "48 of 120 entries are wrong, all at column 0 and 2"),
+    ("later images", with_entries(slice(1, None)), "80 of 120 entries are wrong, all from image 1 on"),
+    ("negative ones", abs(RIGHT), "40 of 120 entries are wrong, those that should be negative"),
+    ("positive ones", np.minimum(RIGHT, 0), "79 of 120 entries are wrong, those that should be positive"),
+    ("no pattern", RIGHT + 1, "120 of 120 entries are wrong"),
+]
+
+
+@pytest.mark.spec("ORC-D16")
+@pytest.mark.parametrize(("got", "words"), [p[1:] for p in PATTERNS], ids=[p[0] for p in PATTERNS])
+def test_patterns(got: Any, words: str) -> None:
+    sizes = {"images": 3, "channels": 2, "rows": 4, "columns": 5}
+    assert describe(got, RIGHT, got != RIGHT, 1e-9, AXES, sizes) == words
+
+
+def calls_of(change: Callable[[Any, int, dict[str, Any]], bool], function: Any) -> Any:
+    """A function that is wrong where the change says so of x, of how many calls there were, and of the options."""
+    count = 0
+
+    def wrong(*arguments: Any, **options: Any) -> Any:
+        nonlocal count
+        count += 1
+        answer = function(*arguments, **options)
+        return answer + 1 if change(arguments[0], count, options) else answer
+
+    return wrong
+
+
+def given(options: dict[str, Any], name: str) -> bool:
+    return bool(np.any(np.asarray(options.get(name, 1)) != 1))
+
+
+CONDITIONS: list[tuple[str, Any, str]] = [
+    (
+        "conv_forward",
+        calls_of(lambda x, n, o: given(o, "stride") and given(o, "groups"), conv_forward),
+        "Wrong in exactly the cases with stride and groups together.",
+    ),
+    (
+        "conv_forward",
+        calls_of(lambda x, n, o: x.shape[-1] % 2 == 1, conv_forward),
+        "Wrong in exactly the cases with an odd number of columns.",
+    ),
+    (
+        "conv_forward",
+        calls_of(lambda x, n, o: len(x) > 2, conv_forward),
+        "Wrong in exactly the cases with more than 2 images.",
+    ),
+    (
+        "conv_forward",
+        calls_of(lambda x, n, o: (x % 1 != 0).any(), conv_forward),
+        "Wrong in exactly the cases with numbers that are not whole.",
+    ),
+    ("relu", calls_of(lambda z, n, o: n > 9, relu), "Right in the first 9 calls, wrong in every later one."),
+    ("relu", calls_of(lambda z, n, o: True, relu), ""),
+]
+
+
+@pytest.mark.spec("ORC-D16")
+@pytest.mark.parametrize(("function", "wrong", "words"), CONDITIONS)
+def test_conditions(function: str, wrong: Any, words: str) -> None:
+    asked = cases(function)
+    assert condition([(c, judge(c, ask(wrong, c)).failure is not None) for c in asked]) == words
+
+
+@pytest.mark.spec("ORC-D6", "ORC-D16")
+def test_what_does_not_matter_is_in_brackets_and_something_helps() -> None:
+    def third_image_lost(dy: Any, x: Any, window: Any, **options: Any) -> Any:
+        dx = max_pool_backward(dy, x, window, **options)
+        dx[2:] = 0
+        return dx
+
+    report = check({"max_pool_backward": third_image_lost}, profile="quick")
+    failure = report.results["max_pool_backward"].failure
+    assert failure is not None
+    assert failure.condition == "Wrong in exactly the cases with more than 2 images."
+    text = str(report)
+    assert failure.condition in text
+    assert failure.wrong is not None
+    aside = idle(failure.case, "dx", failure.wrong)
+    assert [bool(aside["dy"][n].all()) for n in range(3)] == [True, True, False]
+    assert [bool(aside["x"][n].all()) for n in range(3)] == [True, True, False]
+    assert "In brackets: what the right values at * do not depend on." in text
+    assert "help: No known mistake explains every answer." in text
+    assert "more: reference-cnn explain POOL-B1" in text
