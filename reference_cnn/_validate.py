@@ -60,7 +60,8 @@ def integer(function: str, name: str, value: object, minimum: int, clause: str) 
 
 def is_one_integer(value: object) -> TypeGuard[SupportsIndex]:
     """Whether a value is an integer of any kind, an array of no axes included; an array of more is several."""
-    if getattr(value, "ndim", 0) or not hasattr(value, "__index__"):
+    # A boolean of NumPy has the method in some versions, and warns when it is called.
+    if getattr(value, "ndim", 0) or isinstance(value, np.bool_) or not hasattr(value, "__index__"):
         return False
     try:
         operator.index(value)

@@ -126,6 +126,15 @@ def test_answers_beyond_every_double_are_judged_without_a_warning() -> None:
     assert judge(case, ask.read(vast, "relu")).failure is not None
 
 
+@pytest.mark.spec("ORC-N4")
+def test_a_nan_among_ties_is_wrong() -> None:
+    case = next(c for c in cases("max_pool_backward") if c.tier == "special" and c.call.special == ("ties", "x"))
+    right = case.expected["dx"].value
+    failure = judge(case, ask.read(np.full(right.shape, np.nan), case.function)).failure
+    assert failure is not None
+    assert failure.output == "dx"
+
+
 @pytest.mark.parametrize(
     ("text", "function"),
     [
