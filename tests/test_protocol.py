@@ -133,6 +133,12 @@ MISBEHAVIOUR = {
     "an id of another type": ("n = True", "dtype", "it returns an answer with id true to request 1"),
     "a list": ("say([n])", "dtype", "it returns '[1]', which is not a JSON object"),
     "bare NaN": ("a['data'][0] = float('nan')", "dtype", 'it returns \'{"id": 1, '),
+    "a name twice": (
+        'print(\'{"id": 1, "id": 1}\', flush=True)',
+        "dtype",
+        'it returns \'{"id": 1, "id": 1}\', which is not',
+    ),
+    "UTF-16": ("os.write(1, '{}'.encode('utf-16') + b'\\n')", "dtype", "it returns '��{�}�', which is not JSON"),
     "brackets for ever": ("print('[' * 10**6, flush=True)", "dtype", "it returns '[[["),
     "not UTF-8": ("os.write(1, bytes([255, 10]))", "dtype", "it returns '�', which is not JSON"),
     "half a line": (
@@ -228,7 +234,10 @@ def test_what_it_has_started_ends_with_it(write: Write, tmp_path: Path) -> None:
 
 @pytest.mark.spec("PROTO-C3")
 def test_a_program_that_dies_is_started_again(write: Write) -> None:
-    result = check(write("if z['shape'] == [97] and all(map(math.isfinite, numbers)): os.abort()")).results["sigmoid"]
+    lines = "if z['shape'] == [1027] and all(map(math.isfinite, numbers)): os.abort()"
+    # Every start begins with request 0, so that a greeting may be written out.
+    program = PROGRAM.replace('say({"id": n, "protocol"', 'say({"id": 0, "protocol"')
+    result = check(write(lines, program)).results["sigmoid"]
     assert result.failure is not None
     assert (result.verdict, result.failure.kind, result.failed, result.unasked) == ("fail", "crash", 2, 0)
     assert result.cases > 20
@@ -255,7 +264,7 @@ def test_a_program_that_dies_again_and_again_is_asked_no_more(write: Write, monk
     assert f"sigmoid: wrong in 3 of 3 cases; {result.unasked} more were not asked" in str(report)
     assert json.loads(report.to_json())["results"]["sigmoid"]["unasked"] == result.unasked
     monkeypatch.setattr(remote, "IN_ALL", 5)
-    lame = write("if n % 3 == 1: os.abort()")  # never twice in a row: a death, an answer, a death …
+    lame = write("if n == 2: os.abort()")  # never twice in a row: an answer, a death, a new start, an answer …
     assert check(lame).results["sigmoid"].failed == 5
 
 
@@ -266,6 +275,7 @@ def test_a_program_that_dies_again_and_again_is_asked_no_more(write: Write, monk
         ("os.abort()", "cannot be asked: it dies of SIGABRT"),
         ("sys.exit('not today')", "cannot be asked: it ends with exit status 1; its last words: not today"),
         ("print('hello', flush=True)", "cannot be asked: it returns 'hello', which is not JSON"),
+        ("say({'id': n, 'error': None})", "greets with error null"),
         ("say({'id': n, 'protocol': 2, 'functions': {'sigmoid': []}})", "it returns protocol 2 where 1 is spoken"),
         ("say({'id': n, 'protocol': 1, 'functions': {'sigmoid': []}, 'arrays': 'x'})", 'it returns arrays "x" where'),
         ("say({'id': n, 'protocol': 1})", 'greets without "functions"'),

@@ -132,7 +132,8 @@ def _compare(case: "Case", output: str, clause: str, got: Array) -> Judgement:
             f"{output} is not a number where the one given in {case.special[1]} is no factor" if leaked.any() else note
         )
         return Judgement(float(np.max(error / np.where(bound > 0, bound, 1), initial=0, where=~leaked)), None, note)
-    excess = np.where(wrong, np.nan_to_num(error / np.where(bound > 0, bound, 1), nan=np.inf), -1)
+    with np.errstate(invalid="ignore"):  # an infinite error where either is right, and so not wrong
+        excess = np.where(wrong, np.nan_to_num(error / np.where(bound > 0, bound, 1), nan=np.inf), -1)
     index = tuple(int(i) for i in np.unravel_index(excess.argmax(), got.shape))
     pattern = describe(got, value, wrong, bound, axes(case.function, output, case.rank), _sizes(case))
     failure = Failure(

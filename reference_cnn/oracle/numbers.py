@@ -22,6 +22,8 @@ Shapes = dict[str, tuple[int, ...]]
 
 # How large the integers of the exact tier may be, and which part of them is not 0: the first that stay exact are taken.
 STEPS = [(5, 1.0), (3, 1.0), (2, 1.0), (1, 1.0)] + [(1, 2.0**-k) for k in range(1, 30)]
+# The sign of all numbers of an array on the exact tier, mostly none.
+ONE_SIGN = (-1, 1, *[0] * 6)
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,12 @@ class Draw:
         return int(2 ** (bounds.finfo(self.case.dtype).nmant + 1))
 
     def integers(self, shape: tuple[int, ...]) -> Array:
-        """Signed integers, none of them 0 but for the density."""
+        """Signed integers, none of them 0 but for the density; of large arrays a quarter have one sign, and zeros."""
         rng = self.rng
-        signed = rng.choice([-1, 1], shape) * rng.integers(1, self.largest + 1, shape)
+        signed = rng.choice([-1.0, 1], shape) * rng.integers(1, self.largest + 1, shape)
+        sign = rng.choice(ONE_SIGN) if signed.size >= 8 else 0
+        if sign:
+            signed = sign * np.abs(signed) * (rng.random(shape) < 3 / 4)
         drawn = np.asarray(signed * (rng.random(shape) < self.density))
         if drawn.size > 1 and (drawn == np.flip(drawn)).all():
             # The same numbers backwards would hide that somebody reads them so.
@@ -84,18 +89,24 @@ class Draw:
         return np.asarray(rows / 2**bits)
 
     def ramp(self, shape: tuple[int, ...]) -> Array:
-        """From −scale to scale with a little noise, so that both tails are asked."""
+        """From −scale to scale with a little noise, so that both tails are asked, and 0, which belongs to neither."""
         scale = self.case.call.scale
-        return np.linspace(-scale, scale, math.prod(shape)).reshape(shape) + 0.01 * scale * self.reals(shape)
+        ramp = np.linspace(-scale, scale, math.prod(shape)).reshape(shape) + 0.01 * scale * self.reals(shape)
+        ramp.flat[ramp.size // 2] = 0 if ramp.size > 1 else ramp.flat[0]
+        return ramp
 
     def logits(self, shape: tuple[int, ...]) -> Array:
-        """Rows by turns wide, around 0, and narrow, around ± scale: what one row needs is wrong for the next."""
+        """Rows by turns wide, around 0, and narrow, around ± scale: what one row needs is wrong for the next.
+
+        The fifth, where there are so many, is all 0, as at the start of a training: every class is the largest.
+        """
         numbers, scale = self.reals(shape), self.case.call.scale
         if len(shape) < 2:
             return scale * numbers
         turn = np.indices(shape[:-1]).sum(axis=0)[..., None]
         wide = min(scale, SPREADS[self.case.dtype]) * numbers
-        return np.where(turn % 2 == 0, wide, np.where(turn % 4 == 1, scale, -scale) + 2 * numbers)
+        rows = np.where(turn % 2 == 0, wide, np.where(turn % 4 == 1, scale, -scale) + 2 * numbers)
+        return np.where(turn == 4, 0, rows)
 
 
 def draw(case: "Case", shapes: Shapes, generator: Callable[[], np.random.Generator]) -> Arrays | None:
@@ -137,8 +148,8 @@ def _integers(draw: Draw, shapes: Shapes) -> tuple[Arrays, float]:
         tied = case.call.special == TIES
         arrays["x"] = draw.rng.integers(-2, 1, shapes["x"]) if tied else draw.distinct(shapes["x"])
     if case.function.startswith("relu"):
-        # 0 is where the rectifier bends.
-        arrays["z"] = draw.rng.integers(-draw.largest, draw.largest + 1, shapes["z"])
+        # 0 is where the rectifier bends, and −0 is no other.
+        arrays["z"] = draw.rng.choice([-1.0, 1], shapes["z"]) * draw.rng.integers(0, draw.largest + 1, shapes["z"])
     if case.function.startswith("avg_pool"):
         # The largest count divides by the smaller ones, all powers of two.
         arrays = {name: a * max(_counts(case)) for name, a in arrays.items()}

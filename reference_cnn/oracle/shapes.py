@@ -18,7 +18,9 @@ OFFSETS = {"float64": 1000.0, "float32": 200.0, "float16": 16.0, "bfloat16": 100
 def dense_calls(draw: Draw, effort: Effort) -> list[Call]:
     """Return calls of a dense layer: sizes apart, all equal, and 1 each."""
     sizes = [(3, 4, 2), (5, 2, 7), (4, 4, 4), (1, 3, 2), (3, 1, 2), (3, 2, 1), (2, 60, 3), (9, 3, 17), (17, 9, 5)]
-    fixed = [_dense(*s, b=b) for s in sizes for b in (False, True)]
+    ones = [(1, 1, 3), (1, 4, 1), (4, 1, 1), (1, 1, 1)]
+    large = [(33, 5, 65), (2, 131, 3)]  # more than 32 examples, 64 neurons, 128 features
+    fixed = [_dense(*s, b=b) for s in sizes + ones + large for b in (False, True)]
     return fixed + [draw_dense(draw) for _ in range(effort.drawn)]
 
 
@@ -33,11 +35,10 @@ def _dense(n: int, features: int, neurons: int, *, b: bool) -> Call:
 
 
 def activation_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
-    """Return calls of an activation: tiny, ordinary and large numbers up to the range of the dtype, on 1 to 3 axes."""
-    shapes = [(97,), (8, 16), (2, 3, 5), (1, 1)]
-    fixed = [
-        Call((("z", shapes[i % 4]),), scale=s) for i, s in enumerate((4.0, 12.0, 1e-3, 1.0, 40.0, 88.0, RANGES[dtype]))
-    ]
+    """Return calls of an activation: tiny, ordinary and large numbers up to the range of the dtype, on 1 to 4 axes."""
+    shapes = [(1027,), (8, 16), (2, 3, 5), (2, 3, 2, 5), (1, 1)]
+    scales = (4.0, 12.0, 1e-3, 2.0, 1.0, 40.0, 88.0, RANGES[dtype])
+    fixed = [Call((("z", shapes[i % len(shapes)]),), scale=s) for i, s in enumerate(scales)]
     return [c for c in fixed if c.scale <= RANGES[dtype]] + [draw_activation(draw) for _ in range(effort.drawn)]
 
 
@@ -51,7 +52,7 @@ def logits_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     shapes = [(3, 4), (5, 2), (4, 4), (1, 3), (3, 1), (9, 17), (2, 10)]
     scales = [1.0, min(10.0, SPREADS[dtype]), SPREADS[dtype], OFFSETS[dtype]]
     fixed = [Call((("z", shape),), scale=scales[i % len(scales)]) for i, shape in enumerate([*shapes, *shapes, (3, 4)])]
-    return [*fixed, Call((("z", (2, 40)),))] + [draw_logits(draw) for _ in range(effort.drawn)]
+    return [*fixed, Call((("z", (37, 131)),))] + [draw_logits(draw) for _ in range(effort.drawn)]
 
 
 def draw_logits(draw: Draw) -> Call:
@@ -61,7 +62,9 @@ def draw_logits(draw: Draw) -> Call:
 
 def error_calls(draw: Draw, effort: Effort) -> list[Call]:
     """Return calls of an error: what a network with one output has, and other shapes."""
-    fixed = [Call((("o", shape),)) for shape in ((3, 1), (5,), (4, 4), (2, 3, 4), (1, 1), (3, 5), (17, 9))]
+    fixed = [
+        Call((("o", shape),)) for shape in ((3, 1), (5,), (4, 4), (2, 3, 4), (1, 1), (3, 5), (2, 3, 2, 4), (37, 131))
+    ]
     return fixed + [draw_error(draw) for _ in range(effort.drawn)]
 
 

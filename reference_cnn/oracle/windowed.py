@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 # So many numbers that differ, as a maximum wants them, has even bfloat16.
 DISTINCT = 128
+# Sizes with rows of more than 32, and at stride 2 more than 256 outputs, for each number of axes.
+LONG = {1: (600,), 2: (34, 36), 3: (9, 10, 35)}
 # Features that simple code offers, and nothing besides.
 SIMPLE = (
     {"b", "no b"},
@@ -55,19 +57,47 @@ def conv_calls(rank: int, draw: Draw, effort: Effort) -> list[Call]:
             (2, 3, *[2] * rank), (2, 3, *cycle((3, 4, 2), rank)), padding=1
         ),  # the kernel is larger than the image
         conv_call((3, 2, *d), (4, 2, *[1] * rank)),
-        conv_call((3, 2, *d), (4, 2, *[3] * rank), b=True),
+        conv_call((3, 2, *cycle((5, 9, 7), rank)), (4, 2, *[3] * rank), b=True),
         conv_call((4, 2, *[6] * rank), (4, 2, *[3] * rank), b=True),  # as many filters as columns
         conv_call((2, 4, *[4] * rank), (6, 4, *[2] * rank), b=True),  # as many channels as rows and columns
         conv_call((4, 4, *[4] * rank), (4, 4, *[3] * rank)),  # nothing is told by a shape
         conv_call((4, 4, *[4] * rank), (4, 4, *[3] * rank), padding=1),
         # More than a tile of 8 of everything.
         conv_call((9, 9, *cycle((4, 3, 2), rank)), (17, 9, *[2] * rank)),
-        conv_call((1, 1, *[18] * rank), (1, 1, *[9] * rank))
+        conv_call((1, 1, *[18] * rank), (1, 1, *[13] * rank))
         if rank < 3
         else conv_call((9, 1, 4, 3, 2), (9, 1, 2, 2, 1)),
+        # More than 32 channels or filters, 256 taps or positions.
+        conv_call((2, 33, *cycle((4, 3, 3), rank)), (3, 33, *[3] * rank), padding=1),
+        conv_call((2, 1, *k), (33, 1, *k), padding=1),
+        conv_call((1, 1, *LONG[min(rank, 3)], *[3] * (rank - 3)), (2, 1, *[3] * rank), stride=2, padding=1),
         # Where "same" needs less padding than at stride 1, or more for the dilation.
         conv_call((3, 2, *cycle((4, 6, 5), rank)), (4, 2, *[3] * rank), padding="same", stride=2),
         conv_call((3, 2, *cycle((6, 4, 5), rank)), (4, 2, *cycle((2, 3, 2), rank)), padding="same", dilation=2),
+    ]
+    shortcuts = [
+        # Kernels of one element, which need no windows, but all the rest.
+        conv_call((3, 2, *d), (4, 2, *[1] * rank), padding=1),
+        conv_call((1, 2, *d), (3, 2, *[1] * rank), stride=2, padding=1, b=True),
+        conv_call((2, 2, *d), (3, 2, *[1] * rank), dilation=2),
+        conv_call((2, 2, *d), (3, 2, *[1] * rank), stride=2, padding="same"),
+        conv_call((3, 4, *d), (6, 2, *[1] * rank), groups=2, b=True),
+        conv_call((3, 4, *d), (6, 2, *[1] * rank), groups=2, stride=2),
+        # Images as large as the kernel, which need no loop.
+        conv_call((1, 2, *k), (4, 2, *k)),
+        conv_call((2, 2, *k), (4, 2, *k), padding=1),
+        conv_call((3, 4, *k), (6, 2, *k), groups=2),
+        conv_call((2, 3, *[1] * rank), (2, 3, *[3] * rank), padding=1),
+        # A filter for each channel, many groups, and groups of many channels.
+        conv_call((2, 9, *d), (9, 1, *[3] * rank), groups=9),
+        conv_call((2, 10, *d), (4, 5, *k), groups=2),
+        # Sizes for which some have code of their own: patches, stems, far-reaching kernels.
+        conv_call((2, 2, *d), (3, 2, *[2] * rank), stride=2, padding=1),
+        conv_call((2, 2, *d), (3, 2, *[3] * rank), dilation=2, padding=2),
+        conv_call((2, 2, *cycle((3, 4, 2), rank)), (3, 2, *[5] * rank), padding=4),
+        conv_call((1, 2, *cycle((9, 10, 7), rank)), (2, 2, *[7] * rank), stride=2, padding=3),
+        conv_call((2, 2, *[12] * rank), (3, 2, *[2] * rank), stride=5),
+        conv_call((2, 2, *[8] * rank), (3, 2, *[2] * rank), dilation=5),
     ]
     traps = [
         # Where the division rounds down so much that swapped arguments keep the shape.
@@ -76,7 +106,7 @@ def conv_calls(rank: int, draw: Draw, effort: Effort) -> list[Call]:
         conv_call((3, 4, 7, 8), (6, 2, 2, 3), stride=(2, 1), padding=((0, 1), (1, 0)), groups=2),
     ]
     simple = [draw_telling(draw, rank, offered.__contains__) for offered in SIMPLE for _ in range(effort.simple)]
-    return single + traps * (rank == 2) + simple + [draw_telling(draw, rank) for _ in range(effort.drawn)]
+    return single + shortcuts + traps * (rank == 2) + simple + [draw_telling(draw, rank) for _ in range(effort.drawn)]
 
 
 def draw_telling(draw: Draw, rank: int, offered: Offered = everything) -> Call:
@@ -199,13 +229,29 @@ def pool_calls(rank: int, draw: Draw, own: str, effort: Effort) -> list[Call]:
         pool_call(x, window=1, stride=2),
         # More than a tile of 8 of everything.
         pool_call((9, 9, *cycle((4, 3, 3), rank)), window=2, stride=1),
-        pool_call((1, 1, *[18] * rank), window=5, stride=3)
+        pool_call((1, 2, *[18] * rank), window=5, stride=5, padding=2)
         if rank < 3
-        else pool_call((1, 1, 9, 3, 3), window=(5, 1, 1)),
+        else pool_call((1, 2, 9, 3, 3), window=(5, 1, 1), padding=(2, 0, 0)),
+        # More than 32 channels, or 256 positions.
+        pool_call((1, 33, *cycle((4, 3, 3), rank)), window=2),
+        pool_call((1, 1, *LONG[min(rank, 3)], *[3] * (rank - 3)), window=3, stride=2, padding=1),
+        # The window covers the image.
+        pool_call((1, 3, *cycle((5, 7, 3), rank)), window=cycle((5, 7, 3), rank)),
+        pool_call((2, 2, *[3] * rank), window=3, padding=1),
+        # One axis alone, no overlap with padding, and what keeps the size.
+        pool_call(x, window=cycle((1, 3), rank), padding=cycle((0, 1), rank)),
+        pool_call(x, window=cycle((3, 1), rank), padding=cycle((1, 0), rank)),
+        pool_call(x, window=2, stride=3, padding=1),
+        pool_call(x, window=3, stride=1, padding=1),
+        pool_call(x, window=1, stride=2, padding="same"),
+        pool_call((1, 1, *cycle((8, 9, 1), rank)), window=cycle((7, 7, 1), rank), padding=cycle((3, 2, 0), rank)),
     ]
     special = {
         "dilation": [
             pool_call(x, window=2, stride=1, dilation=2),
+            pool_call(x, window=2, stride=1, dilation=cycle((3, 1), rank)),
+            pool_call(x, window=2, stride=1, dilation=cycle((1, 3), rank)),
+            pool_call((2, 2, *[3] * rank), window=2, dilation=2),  # the window covers the image
             pool_call(x, window=cycle((2, 3, 2), rank), stride=2, dilation=cycle((3, 2, 1), rank), padding=1),
         ],
         "include_padding": [

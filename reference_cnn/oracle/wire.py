@@ -39,8 +39,8 @@ def parse(line: bytes) -> dict[str, Any]:
         It is none.
     """
     try:
-        # Bare NaN and Infinity are Python's, not JSON's.
-        message = json.loads(line, parse_constant=_refuse)
+        # Bare NaN and Infinity are Python's, not JSON's, and so are other encodings; a byte order mark may be there.
+        message = json.loads(line.decode("utf-8-sig"), parse_constant=_refuse, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         raise WireError(f"{quoted(line)}, which is not JSON ({error})") from error
     if not isinstance(message, dict):
@@ -140,6 +140,13 @@ def byte_count(value: Any) -> int:
 def plain(value: Any) -> Any:
     """Turn what is no array, such as a window or a stride, from JSON back into what Python's callers pass: tuples."""
     return tuple(map(plain, value)) if isinstance(value, list) else value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name twice in one object")
+    return found
 
 
 def _refuse(constant: str) -> None:

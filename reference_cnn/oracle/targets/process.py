@@ -25,7 +25,7 @@ LARGE = 2**14
 
 
 class Program:
-    """A program, started when it is first asked and again after every death; its requests are numbered.
+    """A program, started when it is first asked and again after every death; its requests are numbered from 0.
 
     What raises an UnansweredError has ended the program: nothing that it still writes can be taken for an answer.
     """
@@ -50,6 +50,7 @@ class Program:
     def start(self) -> dict[str, Any]:
         """Start the program and return its greeting [PROTO-D2]."""
         self._channel = Channel(self._command, self._environment, self._working)
+        self._number = 0  # the greeting's, after a death too
         self.starts += 1
         try:
             greeting = self._exchange(self._channel, {"ask": "hello", "protocol": VERSION}, START)

@@ -101,7 +101,9 @@ def _started(name: str, program: Program) -> Target:
         raise TargetError(f"{name} cannot be asked: {Answer(error.outcome, {}, str(error)).finding}") from error
     try:
         if "error" in greeting:
-            raise TargetError(wire.printable(" ".join(str(greeting["error"]).split())))
+            said = greeting["error"]
+            text = " ".join(said.split()) if isinstance(said, str) else f"{name} greets with error {wire.quoted(said)}"
+            raise TargetError(wire.printable(text))
         functions = {n: Remote(program, n, k) for n, k in _offered(name, greeting).items()}
     except BaseException:
         program.close()
