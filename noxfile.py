@@ -98,25 +98,6 @@ def deviations(session: nox.Session) -> None:
 
 
 @nox.session
-<<<<<<< HEAD
-def fuzz(session: nox.Session) -> None:
-    """Random inputs of all kinds for layers, oracle and command: `nox -s fuzz -- --seconds 300`."""
-    session.install(*CONSTRAINTS, "-e", ".")
-    session.run("python", "tests/fuzz.py", *session.posargs)
-
-
-@nox.session(python=PYTHONS[0])
-def oldest(session: nox.Session) -> None:
-    """The faster tests with the oldest versions that the metadata allow."""
-    oldest = [r.replace(">=", "==") for r in PROJECT["project"]["dependencies"]]
-    # Its tools may be new; SciPy is the newest that goes with such a NumPy.
-    session.install("-e", ".", *oldest, *group("test"))
-    session.run("pytest", "-n", "auto", *FASTER, *session.posargs)
-
-
-@nox.session
-=======
->>>>>>> 5ae6c558dbc13ee041ef234df1a6a3e49088f389
 def mutation(session: nox.Session) -> None:
     """Every mutant of layers, gradient check and judge, from where it stopped; `-- --write` writes spec/mutation.md."""
     mutate(session, *session.posargs)
@@ -135,8 +116,6 @@ def mutate(session: nox.Session, *options: str) -> None:
         session.skip("each mutant is tried in a forked process with limits that Linux has")
     session.install(*CONSTRAINTS, "-e", ".", *group("mutation"))
     session.run("python", "tests/mutation", *options, env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
-<<<<<<< HEAD
-=======
 
 
 @nox.session
@@ -153,7 +132,6 @@ def oldest(session: nox.Session) -> None:
     # Its tools may be new; SciPy is the newest that goes with such a NumPy.
     session.install("-e", ".", *oldest, *group("test"))
     session.run("pytest", "-n", "auto", *FASTER, *session.posargs)
->>>>>>> 5ae6c558dbc13ee041ef234df1a6a3e49088f389
 
 
 @nox.session

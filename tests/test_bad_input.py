@@ -75,12 +75,6 @@ REFUSALS: list[Refusal] = [
     (lambda: conv_forward(X, W, groups=np.array([1, 2])), TypeError, "conv_forward: groups must be an int, is array([1, 2]) [CONV-C4]"),
     (lambda: conv_forward(X, W, stride=np.array(2.0)), TypeError, "conv_forward: stride must be an int or 2 ints, one per spatial axis, is array(2.) [WIN-C1]"),
     (lambda: conv_forward(X, W, dilation=(1,)), ValueError, "conv_forward: dilation must be an int or 2 ints, one per spatial axis, is (1,) [WIN-C2]"),
-<<<<<<< HEAD
-    (lambda: conv_forward(X, W, dilation=10**30), ValueError, "conv_forward: dilation must be below 2**31, has 100 bits [WIN-C2]"),
-    (lambda: conv_forward(X, W, groups=np.array([1, 2])), TypeError, "conv_forward: groups must be an int, is array([1, 2]) [CONV-C4]"),
-    (lambda: conv_forward(X, W, stride=np.array(2.0)), TypeError, "conv_forward: stride must be an int or 2 ints, one per spatial axis, is array(2.) [WIN-C1]"),
-=======
->>>>>>> 5ae6c558dbc13ee041ef234df1a6a3e49088f389
     # padding
     (lambda: conv_forward(X, W, padding=-1), ValueError, "conv_forward: padding must be at least 0, is -1 [WIN-C3]"),
     (lambda: conv_forward(X, W, padding=((0, 1), (0, -2))), ValueError, "conv_forward: padding must be at least 0, is -2 [WIN-C3]"),
@@ -145,12 +139,7 @@ REFUSALS: list[Refusal] = [
     (lambda: check_gradient(dense_forward, dense_backward, [A, B]), ValueError, "check_gradient: backward returned 3 gradients, expected dx, dw; one gradient per argument, so pass the bias too [GRAD-C2]"),
     (lambda: check_gradient(dense_forward, lambda dz, x, w: dz, [A, B]), ValueError, "check_gradient: backward returned ndarray, expected dx, dw; one gradient per argument, so pass the bias too [GRAD-C2]"),
     (lambda: check_gradient(np.sin, lambda dz, x: None, [A]), ValueError, "check_gradient: there is no argument with a gradient to check [GRAD-C2]"),
-<<<<<<< HEAD
-=======
-    (lambda: check_gradient(lambda x: x > 0, np.cos, [A]), TypeError, "check_gradient: forward's output must be an array of numbers, has dtype bool [ARR-C1]"),
     (lambda: check_gradient(lambda x: [[1], [1, 2]], np.cos, [A]), ValueError, "check_gradient: forward's output is not a rectangular array: setting an array element with a sequence. The requested array has an inhomogeneous shape after 1 dimensions. The detected shape was (2,) + inhomogeneous part. [ARR-C1]"),
-    (lambda: check_gradient(lambda x: x * 1j, np.cos, [A]), TypeError, "check_gradient: forward's output is complex; check real and imaginary parts apart [GRAD-C1]"),
->>>>>>> 5ae6c558dbc13ee041ef234df1a6a3e49088f389
 ]  # fmt: skip
 
 

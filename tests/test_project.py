@@ -54,3 +54,13 @@ def test_every_session_that_a_document_names_is_one() -> None:
     named = [word for command in commands for word in command.partition(" --")[0].split()]
     assert len(named) > 5
     assert {word.partition("-3.")[0] for word in named} <= sessions
+
+
+def test_no_file_has_the_marks_of_a_merge() -> None:
+    places = (
+        *ROOT.glob("*.*"),
+        *(p for d in ("reference_cnn", "spec", "tests", ".github") for p in (ROOT / d).rglob("*")),
+    )
+    texts = [p for p in places if p.suffix in (".py", ".md", ".toml", ".txt", ".yml", ".json", ".js", ".mjs", ".c")]
+    assert len(texts) > 150
+    assert [p.name for p in texts if re.search(r"^(<{7}|>{7}) ", p.read_text(encoding="utf-8"), re.MULTILINE)] == []

@@ -31,17 +31,9 @@ RUNGS = {
         *("test_protocol", "test_isolation", "test_implementations", "test_mistakes", "test_diagnose"),
         *("test_oracle_invitations", "test_purity", "test_special", "test_layout", "test_html"),
         *("test_vectors", "test_vector_mistakes", "test_vector_readers", "test_workers", "test_dask"),
-<<<<<<< HEAD
-        "test_normwise",
-        "test_organised",
-        "test_orders",
-        "test_in_other_tests",
-        *("test_fuzz", "test_safety", "test_byte_order"),
-=======
         *("test_normwise", "test_organised", "test_orders", "test_in_other_tests", "test_consistency", "test_patterns"),
         *("test_kill_matrix",),
         *("test_byte_order", "test_safety", "test_fuzz"),
->>>>>>> 5ae6c558dbc13ee041ef234df1a6a3e49088f389
     ],
 }
 
