@@ -89,8 +89,8 @@ class Pair:
             # What it is the softmax of may be any numbers.
             found = {"z": 4 * found["a"]}
         if self.bias and "w" in found:
-            filters = found["w"].shape[0 if found["w"].ndim > 2 else 1]
-            found["b"] = np.arange(filters) % 5 - 2
+            # One for each filter or neuron, whichever way round an accepted convention has the weights.
+            found["b"] = np.arange(self.case.arguments["dz"].shape[1]) % 5 - 2
         if self.exact and LAYERS[self.name].family in BENT:
             found = {n: 4 * self.reach * np.where((a == 0) & (n == "z"), 1, a) for n, a in found.items()}
         return found
