@@ -1,6 +1,7 @@
 """The built-in targets: frameworks pass, but for the deviations of spec/deviations.md, each pinned here."""
 
 import pytest
+import torch
 
 from reference_cnn.oracle import check
 from reference_cnn.oracle.layers import LAYERS
@@ -32,13 +33,22 @@ DEVIATIONS: dict[tuple[str, str], dict[str, str]] = {
 }
 
 
+def loses_infinity() -> bool:
+    """Whether PyTorch answers ∞·3 + 3 with NaN in bfloat16: oneDNN does on processors with AVX512_BF16, not on others."""
+    x = torch.tensor([[[[1, torch.inf]]]], dtype=torch.bfloat16)
+    return bool(torch.nn.functional.conv2d(x, torch.full((1, 1, 1, 2), 3, dtype=torch.bfloat16)).isnan())
+
+
 @pytest.mark.spec("ORC-D3", "ORC-D4", "ORC-D5", "RND-N1", "RND-N2", "RND-N4")
 @pytest.mark.parametrize(("target", "dtype"), DEVIATIONS)
 def test_a_framework_passes_but_for_its_deviations(target: str, dtype: str) -> None:
     report = check(target, dtype=dtype)
     wrong = {n: r.failure.message for n, r in report.results.items() if r.failure}
-    assert set(wrong) == set(DEVIATIONS[target, dtype]), f"\n{report}"
-    for name, words in DEVIATIONS[target, dtype].items():
+    known = DEVIATIONS[target, dtype] | (
+        {"conv_forward": "z is wrong"} if dtype == "bfloat16" and loses_infinity() else {}
+    )
+    assert set(wrong) == set(known), f"\n{report}"
+    for name, words in known.items():
         assert words in wrong[name]
     assert sum(r.verdict == "pass" for r in report.results.values()) >= 5
 
@@ -47,10 +57,10 @@ def test_a_framework_passes_but_for_its_deviations(target: str, dtype: str) -> N
 @pytest.mark.parametrize(
     ("target", "function", "case", "words"),
     [
-        ("onnx", "avg_pool_forward", "x=1x1x2x2 window=2 nan=x", "expected exactly nan"),
+        ("onnx", "avg_pool_forward", "x=1x1x2x2 window=2 nan=x", "expected nan"),
         ("onnx", "avg_pool_forward", "x=1x1x1x2 window=1 stride=2 padding=same", "index can't contain negative"),
         ("onnx", "max_pool_forward", "x=1x1x2 window=1 stride=2 padding=same", "y is wrong"),
-        ("onnxruntime", "max_pool_forward", "x=1x1x2x3 stride=2 window=2 nan=x", "expected exactly nan"),
+        ("onnxruntime", "max_pool_forward", "x=1x1x2x3 stride=2 window=2 nan=x", "expected nan"),
         ("onnxruntime", "max_pool_forward", "x=1x1x2x3 window=2 dilation=2 padding=same", "y has shape"),
     ],
 )
