@@ -110,8 +110,8 @@ def test_an_algorithm_passes_by_its_name_and_not_as_a_direct_one(algorithm: str,
         (algorithm, target["conv_forward"], True),
         ("direct", target["conv_forward"], False),
     ):
-        case = spread(dtype, admitted)
-        assert (judge(case, ask(function, case)).failure is None) == right, admitted
+        asked = spread(dtype, admitted)
+        assert (judge(asked, ask(function, asked)).failure is None) == right, admitted
 
 
 @pytest.mark.spec("RND-N5", "RND-N6", "ORC-D15")

@@ -34,7 +34,7 @@ DEVIATIONS: dict[tuple[str, str], dict[str, str]] = {
 
 
 def loses_infinity() -> bool:
-    """Whether PyTorch answers ∞·3 + 3 with NaN in bfloat16: oneDNN does on processors with AVX512_BF16, not on others."""
+    """Whether PyTorch answers ∞·3 + 3 with NaN in bfloat16, as oneDNN does where there is AVX512_BF16."""
     x = torch.tensor([[[[1, torch.inf]]]], dtype=torch.bfloat16)
     return bool(torch.nn.functional.conv2d(x, torch.full((1, 1, 1, 2), 3, dtype=torch.bfloat16)).isnan())
 
