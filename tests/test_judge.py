@@ -78,7 +78,7 @@ def test_complex_answers_and_other_shapes_are_wrong() -> None:
     assert (worst, note, failure.case, failure.kind, failure.clause) == (np.inf, "", DENSE, "shape", "DENSE-F1")
     assert (failure.message, failure.output) == ("z has shape (2, 3), expected (3, 2)", "z")
     assert np.array_equal(failure.answer, right.T)  # type: ignore[arg-type]  # it is there
-    assert np.array_equal(failure.right, right)  # type: ignore[arg-type]
+    assert np.array_equal(failure.right, right)  # type: ignore[arg-type]  # it is there
 
 
 @pytest.mark.spec("ORC-D4", "ORC-N3")
@@ -120,8 +120,8 @@ def test_the_entry_farthest_out_of_its_bound_is_the_one_that_is_reported() -> No
     assert failure.pattern.startswith("2 of 6 entries are wrong")
     assert failure.message == f"z is wrong: {failure.pattern}"
     assert np.array_equal(failure.answer, got)  # type: ignore[arg-type]  # they are there
-    assert np.array_equal(failure.right, right)  # type: ignore[arg-type]
-    assert np.argwhere(failure.wrong).tolist() == sorted(map(list, (tight, loose)))  # type: ignore[arg-type]
+    assert np.array_equal(failure.right, right)  # type: ignore[arg-type]  # it is there
+    assert np.argwhere(failure.wrong).tolist() == sorted(map(list, (tight, loose)))  # type: ignore[arg-type]  # it is there
     # On the exact tier the bound is 0, and the largest error counts.
     got = value_of(DENSE)
     got[0, 1] += 1

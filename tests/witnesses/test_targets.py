@@ -1,7 +1,9 @@
 """The built-in targets: frameworks pass, but for the deviations of spec/deviations.md, each pinned here."""
 
+import numpy as np
 import pytest
 import torch
+from strategies import Array
 
 from reference_cnn.oracle import check
 from reference_cnn.oracle.layers import LAYERS
@@ -96,3 +98,14 @@ def test_jax_and_keras() -> None:
     assert "inconsistent window_strides" in str(pooling)
     assert check("keras", functions=["max_pool_forward"], case="x=1x1x4x4 window=2 stride=2").passed
     assert check("jax", case="x=3x4x7x8 w=6x2x2x3 stride=2,1 padding=0:1,1:0 groups=2").passed
+
+
+@pytest.mark.spec("ORC-D4")
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_tensors_that_want_a_gradient_are_read(dtype: str) -> None:
+    def relu(z: Array) -> torch.Tensor:
+        return torch.tensor(np.maximum(z, 0).astype(np.float64)).to(getattr(torch, dtype)).requires_grad_()
+
+    found = check({"relu": relu}, dtype=dtype).results["relu"]
+    assert found.verdict == "pass"
+    assert not found.notes

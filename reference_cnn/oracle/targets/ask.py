@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import ml_dtypes
 import numpy as np
 
 from reference_cnn._gradients import unpack
@@ -91,7 +92,9 @@ def _array(name: str, value: Any) -> Array:
     # Tensors that do not speak NumPy's protocol may speak DLPack.
     by_dlpack = hasattr(value, "__dlpack__") and not hasattr(value, "__array__")
     try:
-        array: Array = np.from_dlpack(value) if by_dlpack else np.asarray(value)
+        array: Array = (
+            np.from_dlpack(value) if by_dlpack else np.asarray(of_torch(value) if hasattr(value, "detach") else value)
+        )
         # Objects may be numbers, Python's integers or Fractions.
         array = array.astype(float if array.dtype == object else array.dtype)
     except Exception as error:
@@ -99,6 +102,15 @@ def _array(name: str, value: Any) -> Array:
     if array.dtype.kind not in "iufc" and not np.can_cast(array.dtype, np.float32):
         raise wrong
     return array
+
+
+def of_torch(tensor: Any) -> Array:
+    """Bring a tensor of PyTorch to NumPy, though it may want its gradient, lie on another device, or be bfloat16."""
+    plain = tensor.detach().cpu()
+    if str(plain.dtype) == "torch.bfloat16":
+        # PyTorch gives NumPy no bfloat16; float32 holds every such number exactly.
+        return np.asarray(plain.float().numpy().astype(ml_dtypes.bfloat16))
+    return np.asarray(plain.numpy())
 
 
 def in_words(error: BaseException) -> str:

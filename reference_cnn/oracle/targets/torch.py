@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from reference_cnn._validate import Array
 from reference_cnn._windows import Windows
+from reference_cnn.oracle.targets.ask import of_torch
 
 CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 MAX_POOL = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
@@ -22,7 +23,7 @@ AVG_POOL = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.av
 def conv_forward(x: Array, w: Array, b: Array | None = None, **options: Any) -> Array:
     """conv1d, conv2d and conv3d."""
     arrays = (x, w) if b is None else (x, w, b)
-    return _array(_conv(*map(_tensor, arrays), windows=_conv_windows(x, w, options), groups=options.get("groups", 1)))
+    return of_torch(_conv(*map(_tensor, arrays), windows=_conv_windows(x, w, options), groups=options.get("groups", 1)))
 
 
 def conv_backward(dz: Array, x: Array, w: Array, **options: Any) -> list[Array]:
@@ -34,7 +35,7 @@ def conv_backward(dz: Array, x: Array, w: Array, **options: Any) -> list[Array]:
 
 def dense_forward(x: Array, w: Array, b: Array | None = None) -> Array:
     """`linear`, which takes the weights the other way round."""
-    return _array(functional.linear(_tensor(x), _tensor(w).T, None if b is None else _tensor(b)))
+    return of_torch(functional.linear(_tensor(x), _tensor(w).T, None if b is None else _tensor(b)))
 
 
 def dense_backward(dz: Array, x: Array, w: Array) -> list[Array]:
@@ -45,7 +46,7 @@ def dense_backward(dz: Array, x: Array, w: Array) -> list[Array]:
 
 def sigmoid(z: Array) -> Array:
     """torch.sigmoid."""
-    return _array(torch.sigmoid(_tensor(z)))
+    return of_torch(torch.sigmoid(_tensor(z)))
 
 
 def sigmoid_prime(z: Array) -> Array:
@@ -55,7 +56,7 @@ def sigmoid_prime(z: Array) -> Array:
 
 def relu(z: Array) -> Array:
     """torch.relu."""
-    return _array(torch.relu(_tensor(z)))
+    return of_torch(torch.relu(_tensor(z)))
 
 
 def relu_prime(z: Array) -> Array:
@@ -65,12 +66,12 @@ def relu_prime(z: Array) -> Array:
 
 def softmax(z: Array) -> Array:
     """torch.softmax."""
-    return _array(torch.softmax(_tensor(z), -1))
+    return of_torch(torch.softmax(_tensor(z), -1))
 
 
 def max_pool_forward(x: Array, window: Any, **options: Any) -> Array:
     """max_pool1d, max_pool2d and max_pool3d."""
-    return _array(_max_pool(_tensor(x), _pool_windows(x, window, options)))
+    return of_torch(_max_pool(_tensor(x), _pool_windows(x, window, options)))
 
 
 def max_pool_backward(dy: Array, x: Array, window: Any, **options: Any) -> Array:
@@ -81,7 +82,7 @@ def max_pool_backward(dy: Array, x: Array, window: Any, **options: Any) -> Array
 
 def avg_pool_forward(x: Array, window: Any, *, include_padding: bool = False, **options: Any) -> Array:
     """avg_pool1d, avg_pool2d and avg_pool3d."""
-    return _array(_avg_pool(_tensor(x), _pool_windows(x, window, options), include_padding))
+    return of_torch(_avg_pool(_tensor(x), _pool_windows(x, window, options), include_padding))
 
 
 def avg_pool_backward(dy: Array, x: Array, window: Any, *, include_padding: bool = False, **options: Any) -> Array:
@@ -92,7 +93,7 @@ def avg_pool_backward(dy: Array, x: Array, window: Any, *, include_padding: bool
 
 def squared_error(o: Array, y: Array) -> Array:
     """Half of mse_loss, summed."""
-    return _array(functional.mse_loss(_tensor(o), _tensor(y), reduction="sum") / 2)
+    return of_torch(functional.mse_loss(_tensor(o), _tensor(y), reduction="sum") / 2)
 
 
 def squared_error_prime(o: Array, y: Array) -> Array:
@@ -102,7 +103,7 @@ def squared_error_prime(o: Array, y: Array) -> Array:
 
 def cross_entropy(z: Array, labels: Array) -> Array:
     """cross_entropy, summed."""
-    return _array(functional.cross_entropy(_tensor(z), torch.from_numpy(labels), reduction="sum"))
+    return of_torch(functional.cross_entropy(_tensor(z), torch.from_numpy(labels), reduction="sum"))
 
 
 def cross_entropy_prime(z: Array, labels: Array) -> Array:
@@ -159,14 +160,7 @@ def _tensor(array: Array) -> Any:
     return torch.from_numpy(array)
 
 
-def _array(tensor: Any) -> Array:
-    plain = tensor.detach()
-    if plain.dtype == torch.bfloat16:
-        return np.asarray(plain.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16))
-    return np.asarray(plain.numpy())
-
-
 def _gradients(function: Callable[..., Any], upstream: Array, *arrays: Array) -> list[Array]:
     tensors = [_tensor(a).requires_grad_() for a in arrays]
     gradients = torch.autograd.grad(function(*tensors), tensors, _tensor(upstream))
-    return [_array(g) for g in gradients]
+    return [of_torch(g) for g in gradients]
