@@ -437,6 +437,7 @@ LARGE: dict[str, Functions] = {
     "many examples": {"dense_forward": lambda x, w, *b: dense_forward(x, w, *b) * (1 + (len(x) > 8))},
     "many examples backward": {"dense_backward": lambda dz, x, w: averaged(dense_backward(dz, x, w), 1 + (len(x) > 8))},
     "many images": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (len(x) > 8))},
+    "a batch beyond a tile": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (len(x) > 32))},
     "many filters": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (len(w) > 16))},
     "many channels": {"conv_backward": lambda dz, x, w: averaged(conv_backward(dz, x, w), 1 + (w.shape[1] > 8))},
     "a large image": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (x.shape[-1] > 16))},

@@ -62,7 +62,8 @@ def conv_calls(rank: int, draw: Draw, effort: Effort) -> list[Call]:
         conv_call((2, 4, *[4] * rank), (6, 4, *[2] * rank), b=True),  # as many channels as rows and columns
         conv_call((4, 4, *[4] * rank), (4, 4, *[3] * rank)),  # nothing is told by a shape
         conv_call((4, 4, *[4] * rank), (4, 4, *[3] * rank), padding=1),
-        # More than a tile of 8 of everything.
+        # More images than a tile of 32, and more than one of 8 of everything.
+        conv_call((34, 1, *cycle((3, 2, 4), rank)), (2, 1, *[2] * rank)),
         conv_call((9, 9, *cycle((4, 3, 2), rank)), (17, 9, *[2] * rank)),
         conv_call((1, 1, *[18] * rank), (1, 1, *[13] * rank))
         if rank < 3
