@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadly import DEADLY
 
 from reference_cnn import relu
 from reference_cnn.cli import main
@@ -19,23 +20,11 @@ from reference_cnn.oracle.targets.ask import Answer, Outcome
 from reference_cnn.oracle.workers import BATCH, Crew, Place, UnrepeatableError, in_batches
 
 # Right; wrong everywhere; wrong under a condition; and wrong from the second call on.
-TARGET = """
-import os
-from pathlib import Path
+TARGET = f"""{DEADLY}
 import numpy as np
-import reference_cnn
 from reference_cnn import dense_forward, max_pool_forward
 
 total = 0
-
-def sigmoid_prime(z):
-    return z * (1 - z)
-
-def squared_error(o, y):
-    if Path("killer").exists():
-        Path("killer").unlink()
-        os.kill(os.getppid(), 9)
-    return reference_cnn.squared_error(o, y)
 
 def squared_error_prime(o, y):
     return None if o.size == 15 else reference_cnn.squared_error_prime(o, y)

@@ -7,27 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadly import DEADLY
 from distributed import Client, LocalCluster
 
 from reference_cnn.cli import main
 from reference_cnn.oracle import Report, check
 
-# The first process of a worker that is asked for a loss takes its worker with it.
-TARGET = """
-import os
-from pathlib import Path
-import reference_cnn
-from reference_cnn import conv_backward, dense_forward
-
-def sigmoid_prime(z):
-    return z * (1 - z)
-
-def squared_error(o, y):
-    if Path("killer").exists():
-        Path("killer").unlink()
-        os.kill(os.getppid(), 9)
-    return reference_cnn.squared_error(o, y)
-"""
+TARGET = f"{DEADLY}\nfrom reference_cnn import conv_backward, dense_forward\n"
 
 
 @pytest.fixture(scope="module")
