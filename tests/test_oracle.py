@@ -432,12 +432,19 @@ def test_few_keywords_are_no_refuge(name: str) -> None:
 
 
 # Wrong only where more is asked than a tile of eight, or numbers are tiny.
+def flushed(z: Array) -> Array:
+    return np.where(np.abs(z) < 1e-5, 0, z)
+
+
 LARGE: dict[str, Functions] = {
     "many neurons": {"dense_forward": lambda x, w, *b: dense_forward(x, w, *b) * (1 + (w.shape[1] > 8))},
     "many examples": {"dense_forward": lambda x, w, *b: dense_forward(x, w, *b) * (1 + (len(x) > 8))},
     "many examples backward": {"dense_backward": lambda dz, x, w: averaged(dense_backward(dz, x, w), 1 + (len(x) > 8))},
     "many images": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (len(x) > 8))},
     "a batch beyond a tile": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (len(x) > 32))},
+    "small answers are 0": {"conv_forward": lambda x, w, *b: flushed(conv_forward(x, w, *b))},
+    "small answers of neurons are 0": {"dense_forward": lambda x, w, *b: flushed(dense_forward(x, w, *b))},
+    "large answers are cut off": {"conv_forward": lambda x, w, *b: np.clip(conv_forward(x, w, *b), -1e5, 1e5)},
     "many filters": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (len(w) > 16))},
     "many channels": {"conv_backward": lambda dz, x, w: averaged(conv_backward(dz, x, w), 1 + (w.shape[1] > 8))},
     "a large image": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (x.shape[-1] > 16))},

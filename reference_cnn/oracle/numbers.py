@@ -58,6 +58,11 @@ class Draw:
         """Normal numbers."""
         return self.rng.standard_normal(shape)
 
+    def magnitudes(self, shape: tuple[int, ...]) -> Array:
+        """Powers of two from 1/scale to scale; so numbers lose nothing."""
+        largest = int(math.log2(self.case.call.scale))
+        return np.asarray(2.0 ** self.rng.integers(-largest, largest + 1, shape))
+
     def labels(self, shape: tuple[int, ...]) -> Array:
         """Classes of the rows of z; the first row's is the first or the last, which loops miss."""
         classes = dict(self.case.call.shapes)["z"][1]
@@ -165,6 +170,8 @@ def _integers(draw: Draw, shapes: Shapes) -> tuple[Arrays, float]:
 def _reals(draw: Draw, shapes: Shapes) -> Arrays:
     function, family = draw.case.function, LAYERS[draw.case.function].family
     arrays = {name: draw.labels(s) if name == "labels" else draw.reals(s) for name, s in shapes.items()}
+    if family in ("conv", "dense") and draw.case.call.scale != 1:
+        arrays = {name: a * draw.magnitudes(a.shape) for name, a in arrays.items()}
     if family == "activation":
         arrays["z"] = draw.ramp(shapes["z"])
     if "z" in arrays and family in ("softmax", "logits"):

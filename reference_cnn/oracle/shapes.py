@@ -15,12 +15,18 @@ SPREADS = {"float64": 2000.0, "float32": 300.0, "float16": 6.0, "bfloat16": 3.0}
 OFFSETS = {"float64": 1000.0, "float32": 200.0, "float16": 16.0, "bfloat16": 100.0}
 
 
-def dense_calls(draw: Draw, effort: Effort) -> list[Call]:
-    """Return calls of a dense layer: sizes apart, all equal, and 1 each."""
+# How far apart the sizes of numbers in one array may lie, as a factor upwards and downwards, so that sums of products
+# neither overflow nor vanish.
+MAGNITUDES = {"float64": 1e6, "float32": 1e6, "float16": 16.0, "bfloat16": 1e6}
+
+
+def dense_calls(draw: Draw, effort: Effort, spread: float) -> list[Call]:
+    """Return calls of a dense layer: sizes apart, all equal, and 1 each; and numbers from 1/spread to spread."""
     sizes = [(3, 4, 2), (5, 2, 7), (4, 4, 4), (1, 3, 2), (3, 1, 2), (3, 2, 1), (2, 60, 3), (9, 3, 17), (17, 9, 5)]
     ones = [(1, 1, 3), (1, 4, 1), (4, 1, 1), (1, 1, 1)]
     large = [(33, 5, 65), (2, 131, 3)]  # more than 32 examples, 64 neurons, 128 features
     fixed = [_dense(*s, b=b) for s in sizes + ones + large for b in (False, True)]
+    fixed += [_dense(3, 1, 5, b=False)._replace(scale=spread), _dense(4, 5, 3, b=True)._replace(scale=spread)]
     return fixed + [draw_dense(draw) for _ in range(effort.drawn)]
 
 
@@ -83,12 +89,12 @@ class Asking(NamedTuple):
 
 ASKING: dict[Family, Asking] = {
     "conv": Asking(
-        lambda draw, rank, dtype, effort: conv_calls(rank, draw, effort),
+        lambda draw, rank, dtype, effort: conv_calls(rank, draw, effort, MAGNITUDES[dtype]),
         draw_conv,
         ("stride", "padding", "dilation", "groups"),
     ),
     "dense": Asking(
-        lambda draw, rank, dtype, effort: dense_calls(draw, effort),
+        lambda draw, rank, dtype, effort: dense_calls(draw, effort, MAGNITUDES[dtype]),
         lambda draw, rank, offered: draw_dense(draw, offered),
     ),
     "activation": Asking(

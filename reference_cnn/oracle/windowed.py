@@ -27,8 +27,11 @@ def conv_call(x: Sequence[int], w: Sequence[int], *, b: bool = False, **options:
     return Call(tuple(shapes), tuple(options.items()))
 
 
-def conv_calls(rank: int, draw: Draw, effort: Effort) -> list[Call]:
-    """Return calls of a convolution: one feature at a time, known traps, and drawn ones with everything at once."""
+def conv_calls(rank: int, draw: Draw, effort: Effort, spread: float) -> list[Call]:
+    """Return calls of a convolution: one feature at a time, known traps, and drawn ones with everything at once.
+
+    Some have numbers of very different sizes, from 1/spread to spread.
+    """
     d, k = cycle((8, 6, 5), rank), cycle((3, 2, 2), rank)
     x, w = (3, 2, *d), (4, 2, *k)
     even = cycle((7, 8, 6), rank)
@@ -100,6 +103,14 @@ def conv_calls(rank: int, draw: Draw, effort: Effort) -> list[Call]:
         conv_call((2, 2, *[12] * rank), (3, 2, *[2] * rank), stride=5),
         conv_call((2, 2, *[8] * rank), (3, 2, *[2] * rank), dilation=5),
     ]
+    # Where an error is small beside the largest number, and not beside what an element is made of.
+    spread_out = [
+        call._replace(scale=spread)
+        for call in (
+            conv_call((3, 1, *d), (2, 1, *[1] * rank)),
+            conv_call((2, 2, *cycle((5, 6, 4), rank)), (3, 2, *[3] * rank), b=True),
+        )
+    ]
     traps = [
         # Where the division rounds down so much that swapped arguments keep the shape.
         conv_call((3, 2, 6, 5), (2, 2, 2, 2), stride=(3, 4), padding=((1, 1), (0, 1)), dilation=(2, 1)),
@@ -107,7 +118,8 @@ def conv_calls(rank: int, draw: Draw, effort: Effort) -> list[Call]:
         conv_call((3, 4, 7, 8), (6, 2, 2, 3), stride=(2, 1), padding=((0, 1), (1, 0)), groups=2),
     ]
     simple = [draw_telling(draw, rank, offered.__contains__) for offered in SIMPLE for _ in range(effort.simple)]
-    return single + shortcuts + traps * (rank == 2) + simple + [draw_telling(draw, rank) for _ in range(effort.drawn)]
+    fixed = single + shortcuts + spread_out + traps * (rank == 2)
+    return fixed + simple + [draw_telling(draw, rank) for _ in range(effort.drawn)]
 
 
 def draw_telling(draw: Draw, rank: int, offered: Offered = everything) -> Call:
