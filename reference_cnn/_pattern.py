@@ -30,7 +30,7 @@ def describe(
     """
     if wrong.size == 1:
         return "its one entry is wrong"
-    for words, candidate, slack in _transformed(got, expected, tolerance, axes, sizes or {}):
+    for words, candidate, slack in _transformed(got, expected, wrong, tolerance, axes, sizes or {}):
         if np.all(np.abs(got - candidate) <= slack):
             return words
     share = f"{wrong.sum()} of {wrong.size} entries {'is' if wrong.sum() == 1 else 'are'} wrong"
@@ -49,7 +49,7 @@ def _signs(expected: Array) -> Iterator[tuple[str, Array]]:
 
 
 def _transformed(
-    got: Array, expected: Array, tolerance: Array | float, axes: Sequence[str], sizes: Mapping[str, int]
+    got: Array, expected: Array, wrong: Array, tolerance: Array | float, axes: Sequence[str], sizes: Mapping[str, int]
 ) -> Iterator[Candidate]:
     """Yield wrong answers of known kinds: words, the answer, and its tolerance."""
     slack = np.broadcast_to(np.asarray(tolerance), expected.shape)
@@ -58,7 +58,9 @@ def _transformed(
     if not finite:
         return
     yield "every entry is 0", np.zeros_like(expected), tolerance
-    factor = _factor(got, expected) if np.unique(np.abs(expected[expected != 0])).size > 1 else None
+    # What is right in one place is not multiplied in every place, though rounding may let it look so.
+    several = np.unique(np.abs(expected[expected != 0])).size > 1 and wrong[expected != 0].all()
+    factor = _factor(got, expected) if several else None
     if factor and factor != 1:
         yield _scaled(factor, sizes), expected * float(factor), slack * (1 + abs(float(factor)))
     long = [a for a, size in enumerate(expected.shape) if size > 1]

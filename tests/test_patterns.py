@@ -52,6 +52,14 @@ PATTERNS: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.spec("ORC-D16")
+def test_what_is_right_somewhere_is_not_multiplied_everywhere() -> None:
+    right, bound = np.array([0.0, 4, 3]), np.array([0, 0.01, 0.02])
+    got = right * 1.004
+    words = describe(got, right, abs(got - right) > bound, bound, ["column"])
+    assert words == "1 of 3 entries is wrong, all at column 1"
+
+
+@pytest.mark.spec("ORC-D16")
 @pytest.mark.parametrize(("got", "words"), [p[1:] for p in PATTERNS], ids=[p[0] for p in PATTERNS])
 def test_patterns(got: Any, words: str) -> None:
     sizes = {"images": 3, "channels": 2, "rows": 4, "columns": 5}
