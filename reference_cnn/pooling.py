@@ -236,6 +236,7 @@ def _largest(function: str, x: Array, windows: Windows) -> tuple[Array, Array]:
     # In as few bytes as the numbers need; 0 is no tap yet.
     winner = np.zeros(y.shape, np.min_scalar_type(math.prod(windows.kernel)))
     for number, (outputs, inputs) in enumerate(windows.taps(), 1):
+        # The tap is read three times: packed, it is faster.
         best, found, tap = y[outputs], winner[outputs], x[inputs].copy()
         # NaN is not larger than anything, but it is the maximum; what differs from itself is NaN.
         better = (found == 0) | (~(tap <= best) & (best == best))  # noqa: PLR0124  # so it works for objects too

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from reference_cnn import (
     sigmoid,
     sigmoid_prime,
 )
+from reference_cnn.oracle import check
 
 OPTIONS: dict[str, Any] = {"padding": ((1, 0), (0, 1)), "stride": (1, 2)}
 RNG = np.random.default_rng(0)
@@ -199,6 +200,21 @@ def test_nan_gradients_and_wrong_shapes_are_wrong() -> None:
     assert check_gradient(np.sin, lambda dz, z: dz * np.nan, [X]).verdict == "wrong"
     found = check_gradient(forward, lambda dz, x, w: [g.ravel() for g in backward(dz, x, w)], (X, W, B))
     assert "it has shape (36,), its argument (2, 2, 3, 3)" in str(found)
+
+
+@pytest.mark.spec("ORC-D4", "GRAD-C2")
+def test_a_named_tuple_is_read_by_its_names() -> None:
+    class Gradients(NamedTuple):
+        db: Array
+        dx: Array
+        dw: Array
+
+    def backward(dz: Array, x: Array, w: Array) -> Gradients:
+        dx, dw, db = dense_backward(dz, x, w)
+        return Gradients(db, dx, dw)
+
+    assert check({"dense_backward": backward}).passed
+    assert check_gradient(dense_forward, backward, [np.ones((2, 3)), np.ones((3, 2)), np.ones(2)]).passed
 
 
 @pytest.mark.spec("GRAD-C2")

@@ -54,13 +54,10 @@ def _properties(case: Case) -> Iterable[str]:
         yield from (f"more than {n} {name}{'s' if n > 1 else ''}" for n in range(1, 6) if size > n)
     if "w" in shapes:
         windowed = LAYERS[case.function].family == "conv"
-        kernel = shapes["w"][2:] if windowed else shapes["w"][1:]
-        yield from (
-            f"{'filters' if windowed else 'neurons'} above {n}"
-            for n in range(1, 6)
-            if shapes["w"][0 if windowed else 1] > n
-        )
-        yield f"{'an odd' if math.prod(kernel) % 2 else 'an even'} number of kernel entries" if windowed else "w"
+        name, count = ("filters", shapes["w"][0]) if windowed else ("neurons", shapes["w"][1])
+        yield from (f"{name} above {n}" for n in range(1, 6) if count > n)
+        if windowed:
+            yield f"{'an odd' if math.prod(shapes['w'][2:]) % 2 else 'an even'} number of kernel entries"
     if len(shape) > 2 and ("w" in shapes or "window" in options):
         yield from _of_windows(case)
 
