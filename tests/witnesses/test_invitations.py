@@ -7,7 +7,7 @@ import jax
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
@@ -107,7 +107,12 @@ def test_avg_pool_in_onnx(call: Pooling, include_padding: bool, seed: int) -> No
 @settings(max_examples=60)
 @given(pool_calls(ranks=(2,)), seeds)
 def test_max_pool_in_onnx(call: Pooling, seed: int) -> None:
-    size, window, options = call  # of two axes: on one, the reference of onnx 1.23.2 is wrong itself
+    # On one axis, and where pads differ but neither stride nor dilation does anything, the reference of onnx 1.23.2 is
+    # wrong itself (spec/deviations.md).
+    size, window, options = call
+    stride, dilation = options.get("stride", window), options.get("dilation", 1)
+    windows = Windows.of("test", size[2:], window, stride, options.get("padding", 0), dilation)
+    assume(max(windows.stride + windows.dilation) > 1 or len({p for pair in windows.pads for p in pair}) == 1)
     x = np.random.default_rng(seed).permutation(np.prod(size)).reshape(size) - np.prod(size) / 1.5
     y = reference.max_pool_forward(x, window, **options)
     assert np.array_equal(y, onnx_pool(x, call, "MaxPool"))

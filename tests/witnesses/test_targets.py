@@ -46,13 +46,22 @@ def loses_infinity() -> bool:
 def test_a_framework_passes_but_for_its_deviations(target: str, dtype: str) -> None:
     report = check(target, dtype=dtype)
     wrong = {n: r.failure.message for n, r in report.results.items() if r.failure}
-    known = DEVIATIONS[target, dtype] | (
-        {"conv_forward": "z is wrong"} if dtype == "bfloat16" and loses_infinity() else {}
-    )
-    assert set(wrong) == set(known), f"\n{report}"
-    for name, words in known.items():
+    known = DEVIATIONS[target, dtype]
+    # What oneDNN does to bfloat16 depends on the processor; the test below has what is known of it.
+    processor = {"conv_forward", "conv_backward"} if (target, dtype) == ("torch", "bfloat16") else set()
+    assert set(wrong) - processor == set(known) - processor, f"\n{report}"
+    for name, words in [(n, w) for n, w in known.items() if n not in processor]:
         assert words in wrong[name]
     assert sum(r.verdict == "pass" for r in report.results.values()) >= 5
+
+
+@pytest.mark.spec("ORC-N1")
+@pytest.mark.parametrize(("function", "case"), [
+    ("conv_forward", "x=1x1x1x2 w=1x1x1x2 b=1 dilation=1,1 inf=x"),
+    ("conv_backward", "x=1x2x1x2 w=2x2x1x1 stride=2 inf=dz"),
+])  # fmt: skip
+def test_an_infinity_is_lost_in_bfloat16_where_onednn_loses_it(function: str, case: str) -> None:
+    assert check("torch", dtype="bfloat16", functions=[function], case=case).passed != loses_infinity()
 
 
 @pytest.mark.spec("ORC-D5", "ORC-N1")
@@ -62,6 +71,7 @@ def test_a_framework_passes_but_for_its_deviations(target: str, dtype: str) -> N
         ("onnx", "avg_pool_forward", "x=1x1x2x2 window=2 nan=x", "expected nan"),
         ("onnx", "avg_pool_forward", "x=1x1x1x2 window=1 stride=2 padding=same", "index can't contain negative"),
         ("onnx", "max_pool_forward", "x=1x1x2 window=1 stride=2 padding=same", "y is wrong"),
+        ("onnx", "max_pool_forward", "x=1x1x2x2 window=2 stride=1,1 padding=0:1,0:1", "y has shape"),
         ("onnxruntime", "max_pool_forward", "x=1x1x2x3 stride=2 window=2 nan=x", "expected nan"),
         ("onnxruntime", "max_pool_forward", "x=1x1x2x3 window=2 dilation=2 padding=same", "y has shape"),
     ],
