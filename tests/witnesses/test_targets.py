@@ -47,7 +47,7 @@ def test_a_framework_passes_but_for_its_deviations(target: str, dtype: str) -> N
     report = check(target, dtype=dtype)
     wrong = {n: r.failure.message for n, r in report.results.items() if r.failure}
     known = DEVIATIONS[target, dtype]
-    # What oneDNN does to bfloat16 depends on the processor; the test below has what is known of it.
+    # What oneDNN does to bfloat16 depends on the processor, and on the number of threads; the test below has what is known of it.
     processor = {"conv_forward", "conv_backward"} if (target, dtype) == ("torch", "bfloat16") else set()
     assert set(wrong) - processor == set(known) - processor, f"\n{report}"
     for name, words in [(n, w) for n, w in known.items() if n not in processor]:
@@ -56,12 +56,9 @@ def test_a_framework_passes_but_for_its_deviations(target: str, dtype: str) -> N
 
 
 @pytest.mark.spec("ORC-N1")
-@pytest.mark.parametrize(("function", "case"), [
-    ("conv_forward", "x=1x1x1x2 w=1x1x1x2 b=1 dilation=1,1 inf=x"),
-    ("conv_backward", "x=1x2x1x2 w=2x2x1x1 stride=2 inf=dz"),
-])  # fmt: skip
-def test_an_infinity_is_lost_in_bfloat16_where_onednn_loses_it(function: str, case: str) -> None:
-    assert check("torch", dtype="bfloat16", functions=[function], case=case).passed != loses_infinity()
+def test_an_infinity_is_lost_in_bfloat16_where_onednn_loses_it() -> None:
+    case = "x=1x1x1x2 w=1x1x1x2 b=1 dilation=1,1 inf=x"
+    assert check("torch", dtype="bfloat16", functions=["conv_forward"], case=case).passed != loses_infinity()
 
 
 @pytest.mark.spec("ORC-D5", "ORC-N1")
