@@ -20,7 +20,12 @@ TARGET = f"{DEADLY}\nfrom reference_cnn import conv_backward, dense_forward\n"
 def cluster() -> Iterator[LocalCluster]:
     """Two workers, each a process with a nanny, that listen to this machine alone."""
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+        # Any free port, since two clusters may be tested at once; None would be 8787.
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
     ) as started:
         yield started
 

@@ -47,7 +47,8 @@ def test_a_framework_passes_but_for_its_deviations(target: str, dtype: str) -> N
     report = check(target, dtype=dtype)
     wrong = {n: r.failure.message for n, r in report.results.items() if r.failure}
     known = DEVIATIONS[target, dtype]
-    # What oneDNN does to bfloat16 depends on the processor, and on the number of threads; the test below has what is known of it.
+    # What oneDNN does to bfloat16 depends on the processor, and on the number of threads; the test below has what is
+    # known of it.
     processor = {"conv_forward", "conv_backward"} if (target, dtype) == ("torch", "bfloat16") else set()
     assert set(wrong) - processor == set(known) - processor, f"\n{report}"
     for name, words in [(n, w) for n, w in known.items() if n not in processor]:
