@@ -84,7 +84,7 @@ def conv_calls(rank: int, draw: Draw, effort: Effort, spread: float) -> list[Cal
         conv_call((3, 2, *d), (4, 2, *[1] * rank), padding=1),
         conv_call((1, 2, *d), (3, 2, *[1] * rank), stride=2, padding=1, b=True),
         conv_call((2, 2, *d), (3, 2, *[1] * rank), dilation=2),
-        conv_call((2, 2, *d), (3, 2, *[1] * rank), stride=2, padding="same"),
+        conv_call((2, 2, *d), (3, 2, *[1] * rank), stride=4, padding="same"),  # which needs none, not less than none
         conv_call((3, 4, *d), (6, 2, *[1] * rank), groups=2, b=True),
         conv_call((3, 4, *d), (6, 2, *[1] * rank), groups=2, stride=2),
         # Images as large as the kernel, which need no loop.
@@ -256,7 +256,7 @@ def pool_calls(rank: int, draw: Draw, own: str, effort: Effort) -> list[Call]:
         pool_call(x, window=cycle((3, 1), rank), padding=cycle((1, 0), rank)),
         pool_call(x, window=2, stride=3, padding=1),
         pool_call(x, window=3, stride=1, padding=1),
-        pool_call(x, window=1, stride=2, padding="same"),
+        pool_call((2, 2, *cycle((8, 6, 4), rank)), window=1, stride=4, padding="same"),  # not less than none
         pool_call((1, 1, *cycle((8, 9, 1), rank)), window=cycle((7, 7, 1), rank), padding=cycle((3, 2, 0), rank)),
     ]
     special = {

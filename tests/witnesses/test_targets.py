@@ -27,6 +27,7 @@ DEVIATIONS: dict[tuple[str, str], dict[str, str]] = {
         "sigmoid": "a is wrong",
         "max_pool_forward": "y is wrong",
         "avg_pool_forward": "y is wrong",
+        "conv_forward": "z is wrong",
     },
     ("torch", "float64"): {},
     ("torch", "float32"): {},
@@ -53,7 +54,7 @@ def test_a_framework_passes_but_for_its_deviations(target: str, dtype: str) -> N
     assert set(wrong) - processor == set(known) - processor, f"\n{report}"
     for name, words in [(n, w) for n, w in known.items() if n not in processor]:
         assert words in wrong[name]
-    assert sum(r.verdict == "pass" for r in report.results.values()) >= 5
+    assert sum(r.verdict == "pass" for r in report.results.values()) >= 4
 
 
 @pytest.mark.spec("ORC-N1")
@@ -70,6 +71,7 @@ def test_an_infinity_is_lost_in_bfloat16_where_onednn_loses_it() -> None:
         ("onnx", "avg_pool_forward", "x=1x1x1x2 window=1 stride=2 padding=same", "index can't contain negative"),
         ("onnx", "max_pool_forward", "x=1x1x2 window=1 stride=2 padding=same", "y is wrong"),
         ("onnx", "max_pool_forward", "x=1x1x2x2 window=2 stride=1,1 padding=0:1,0:1", "y has shape"),
+        ("onnxruntime", "conv_forward", "x=1x1x1x4 w=1x1x1x1 stride=4 padding=same", "z is wrong"),
         ("onnxruntime", "max_pool_forward", "x=1x1x2x3 stride=2 window=2 nan=x", "expected nan"),
         ("onnxruntime", "max_pool_forward", "x=1x1x2x3 window=2 dilation=2 padding=same", "y has shape"),
     ],
