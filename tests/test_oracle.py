@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -521,6 +522,17 @@ def test_a_case_that_is_given_is_shown_as_it_is() -> None:
     assert lacking.results["conv_forward"].not_offered == ("stride",)
     with pytest.raises(ValueError, match="'x' twice"):
         check("article", case="x=1x1 x=2x2 w=1x1")
+
+
+@pytest.mark.spec("ORC-D6")
+def test_a_large_case_takes_a_few_times_the_memory_of_its_tensors() -> None:
+    """Target and oracle together, which in two processes is less each."""
+    tensors = (2 * 4 * 16 * 64 * 64 + 16 * 16 * 9) * 8
+    tracemalloc.start()
+    case = "x=4x16x64x64 w=16x16x3x3 padding=1"
+    assert check("reference", functions=["conv_forward"], case=case, in_process=True).passed
+    assert tracemalloc.get_traced_memory()[1] < 15 * tensors
+    tracemalloc.stop()
 
 
 @pytest.mark.spec("ORC-D4", "ORC-D5")

@@ -106,7 +106,7 @@ def magnitudes(case: "Case", arguments: dict[str, Array]) -> dict[str, Array]:
     if case.function == "softmax_backward":
         da, a = sizes["da"], sizes["a"]
         return {"dz": a * (da + (da * a).sum(axis=-1, keepdims=True))}
-    return {name: np.abs(v) for name, v in call(case, sizes).items()}
+    return call(case, sizes)
 
 
 def _wide(case: "Case") -> type:
@@ -153,15 +153,16 @@ def _sum_bound(
     value: Array, size: Array, terms: int, bias: Array | None, precision: Precision, reference_unit: float
 ) -> Array:
     """Bound a sum of products [RND-N1]: accumulation, rounding of the result, underflow, the reference's error."""
-    sums = gamma(terms, unit(precision.accumulate)) * size
-    rounding: Array | float = 0.0
+    bound = np.asarray(gamma(terms, unit(precision.accumulate)) * size)
     if unit(precision.accumulate) < precision.output_unit:
         # The sum may be rounded to the result's dtype before the bias is added, and again after it.
         before = 0 if bias is None else np.abs(value - bias.reshape(-1, *[1] * (value.ndim - 2)))
         u = precision.output_unit
-        rounding = u * (1 + u) * (np.abs(value) + before + 2 * sums)
-    underflow = (terms + 2) * precision.output_tiny
-    return np.asarray(sums + rounding + underflow + gamma(terms, reference_unit) * size)
+        bound += u * (1 + u) * (np.abs(value) + before + 2 * bound)
+    # In place, since these arrays may be large.
+    bound += (terms + 2) * precision.output_tiny
+    bound += gamma(terms, reference_unit) * size
+    return bound
 
 
 Allowance = Callable[[dict[str, Array], dict[str, Array]], Array]

@@ -120,18 +120,19 @@ def _compare(case: "Case", output: str, clause: str, got: Array) -> Judgement:
     if case.call.special == TIES and not case.accept:
         got = gathered(case, got)
     with np.errstate(invalid="ignore"):
-        error = np.where(_alike(got, value), 0, np.abs(got - value))
+        error = np.asarray(np.abs(got - value))
     # A NaN where none should be is wrong; not so on the special tier, where it has come from the one that was given.
     special = case.tier == "special" and case.call.special != TIES
     either = np.isinf(bound) & special
-    error = np.where(either, 0, error)
+    error[_alike(got, value) | either] = 0
     leaked = np.isnan(got) & np.isfinite(value) & special & ~either
     wrong = ~(error <= bound) & ~leaked & ~either
     if not wrong.any():
         note = (
             f"{output} is not a number where the one given in {case.special[1]} is no factor" if leaked.any() else note
         )
-        return Judgement(float(np.max(error / np.where(bound > 0, bound, 1), initial=0, where=~leaked)), None, note)
+        error /= np.where(bound > 0, bound, 1)
+        return Judgement(float(np.max(error, initial=0, where=~leaked)), None, note)
     with np.errstate(invalid="ignore"):  # an infinite error where either is right, and so not wrong
         excess = np.where(wrong, np.nan_to_num(error / np.where(bound > 0, bound, 1), nan=np.inf), -1)
     index = tuple(int(i) for i in np.unravel_index(excess.argmax(), got.shape))
