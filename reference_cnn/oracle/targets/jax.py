@@ -1,6 +1,7 @@
 """JAX: the operators of `jax.lax` and `jax.nn`, and its vector-Jacobian products for what goes backward."""
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import jax
@@ -13,9 +14,12 @@ from reference_cnn._windows import Windows
 # Without it, float64 is silently float32.
 jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]  # jax has no type for it
 
+CALLS = count(1)
+
 
 def conv_forward(x: Array, w: Array, b: Array | None = None, **options: Any) -> Any:
     """conv_general_dilated, and the bias added."""
+    forget()
     z = _conv(x, w, options)
     return z if b is None else z + b.reshape(-1, *[1] * (x.ndim - 2))
 
@@ -65,6 +69,7 @@ def softmax(z: Array) -> Any:
 
 def max_pool_forward(x: Array, window: Any, **options: Any) -> Any:
     """reduce_window with the maximum."""
+    forget()
     return _max_pool(x, pool_windows(x, window, options))
 
 
@@ -76,6 +81,7 @@ def max_pool_backward(dy: Array, x: Array, window: Any, **options: Any) -> Any:
 
 def avg_pool_forward(x: Array, window: Any, *, include_padding: bool = False, **options: Any) -> Any:
     """reduce_window with the sum, divided by how many were added."""
+    forget()
     return _avg_pool(x, pool_windows(x, window, options), include_padding)
 
 
@@ -107,8 +113,16 @@ def cross_entropy_prime(z: Array, labels: Array) -> Any:
 
 def gradients(function: Callable[..., Any], upstream: Array, *arrays: Array) -> Any:
     """What automatic differentiation makes of a function."""
-    _, transposed = jax.vjp(function, *map(jax.numpy.asarray, arrays))
-    return transposed(jax.numpy.asarray(upstream))
+    forget()
+    result, transposed = jax.vjp(function, *map(jax.numpy.asarray, arrays))
+    # A result may be wider than what it is made from.
+    return transposed(jax.numpy.asarray(upstream, result.dtype))
+
+
+def forget() -> None:
+    """Drop what has been compiled, every so often: each new shape is, and kept, until there is no memory left."""
+    if next(CALLS) % 50 == 0:
+        jax.clear_caches()  # type: ignore[no-untyped-call]  # jax has no type for it
 
 
 def pool_windows(x: Array, window: Any, options: dict[str, Any]) -> Windows:

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle.targets.jax import gradients
+from reference_cnn.oracle.targets.jax import forget, gradients
 
 # Keras reads it once, when it is imported.
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -16,6 +16,7 @@ FIRST = "channels_first"
 
 def conv_forward(x: Array, w: Array, b: Array | None = None, **options: Any) -> Any:
     """keras.ops.conv, whose kernel is (*K, C/groups, F), and the bias added."""
+    forget()
     z = _conv(x, w, **options)
     return z if b is None else z + b.reshape(-1, *[1] * (x.ndim - 2))
 
@@ -64,6 +65,7 @@ def softmax(z: Array) -> Any:
 
 def max_pool_forward(x: Array, window: Any, *, stride: Any = None, padding: Any = "valid") -> Any:
     """keras.ops.max_pool."""
+    forget()
     return ops.max_pool(x, window, stride, _named(padding), FIRST)
 
 
@@ -74,6 +76,7 @@ def max_pool_backward(dy: Array, x: Array, window: Any, *, stride: Any = None, p
 
 def avg_pool_forward(x: Array, window: Any, *, stride: Any = None, padding: Any = "valid") -> Any:
     """keras.ops.average_pool, which leaves padding out of the mean."""
+    forget()
     return ops.average_pool(x, window, stride, _named(padding), FIRST)
 
 
