@@ -52,7 +52,7 @@ def test_scipy_passes_what_it_offers() -> None:
 
 @pytest.mark.spec("ORC-D3", "ORC-D4", "ORC-D5")
 def test_the_article_fails_where_it_is_wrong_and_passes_where_it_is_right() -> None:
-    for seed in range(5):
+    for seed in range(2):
         results = check("article", seed=seed).results
         assert {n: r.verdict for n, r in results.items() if r.verdict != "missing"} == {
             "conv_forward": "pass",
@@ -164,7 +164,7 @@ WRONG: dict[str, Functions] = {
 @pytest.mark.spec("ORC-D2", "ORC-D4", "ORC-D6")
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_implementations_fail(name: str) -> None:
-    for seed in range(4):
+    for seed in range(2):
         report = check(WRONG[name], seed=seed)
         assert not report.passed
         for function in WRONG[name]:
@@ -197,7 +197,7 @@ def test_correct_implementations_organised_otherwise_pass() -> None:
         "sigmoid_prime": lambda z: sigmoid(z) * (1 - sigmoid(z)),
     }
     for dtype in ("float64", "float32"):
-        for seed in range(5):
+        for seed in range(2):
             report = check(others, dtype=dtype, seed=seed)
             assert report.passed, f"\n{report}"
     assert set(report.results["conv_forward"].not_offered) == {
@@ -427,7 +427,7 @@ CONDITIONAL: dict[str, Callable[..., Any]] = {
 @pytest.mark.spec("ORC-D2", "ORC-D3")
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_few_keywords_are_no_refuge(name: str) -> None:
-    for seed in range(5):
+    for seed in range(2):
         report = check({"conv_forward": CONDITIONAL[name]}, seed=seed)
         assert report.results["conv_forward"].verdict == "fail", f"seed {seed}\n{report}"
 
@@ -457,7 +457,7 @@ LARGE: dict[str, Functions] = {
 @pytest.mark.spec("ORC-D2")
 @pytest.mark.parametrize("name", LARGE)
 def test_sizes_beyond_a_tile_and_tiny_numbers_are_asked(name: str) -> None:
-    for seed in range(3):
+    for seed in range(2):
         assert not check(LARGE[name], seed=seed).passed
 
 
@@ -483,7 +483,7 @@ def test_same_as_for_stride_1_is_found() -> None:
             padding = tuple(((k - 1) // 2, k - 1 - (k - 1) // 2) for k in w.shape[2:])
         return conv_forward(x, w, b, stride=stride, padding=padding)
 
-    for seed in range(5):
+    for seed in range(2):
         assert not check({"conv_forward": same}, seed=seed).passed
 
 

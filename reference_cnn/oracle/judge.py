@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -27,24 +28,24 @@ KINDS: dict[str, Kind] = {"malformed": "dtype", "crash": "crash", "hang": "hang"
 class Failure:
     """A wrong answer to one case.
 
-    `message` is one line. Where values are wrong, `output` names them, `index` is the worst entry and `got`, `expected`
-    and `bound` its values; `pattern` says what the wrong entries, `wrong`, have in common. `answer` and `right` are the
-    whole outputs, for a wrong shape too. `diagnosis` has the ids of the known mistakes that explain every answer of the
-    function, best first, two together joined by "+". Of a backward, `consistent` says whether it is the derivative of
-    the target's own forward, None where that cannot be told, and `consistency` puts it into words. `condition` says in
-    which cases the function is wrong, where that is known and no mistake explains the answers.
+    `message` is one line: what is `said`, and the pattern if there is one. Where values are wrong, `output` names them,
+    `index` is the worst entry and `got`, `expected` and `bound` its values; `pattern` says what the wrong entries,
+    `wrong`, have in common. `answer` and `right` are the whole outputs, for a wrong shape too. `diagnosis` has the ids
+    of the known mistakes that explain every answer of the function, best first, two together joined by "+". Of a
+    backward, `consistent` says whether it is the derivative of the target's own forward, None where that cannot be
+    told, and `consistency` puts it into words. `condition` says in which cases the function is wrong, where that is
+    known and no mistake explains the answers.
     """
 
     case: "Case"
     kind: Kind
-    message: str
+    said: str
     clause: str
     output: str | None = None
     index: tuple[int, ...] | None = None
     got: float | None = None
     expected: float | None = None
     bound: float | None = None
-    pattern: str = ""
     answer: Array | None = None
     right: Array | None = None
     wrong: Array | None = None
@@ -53,6 +54,21 @@ class Failure:
     consistent: bool | None = None
     consistency: str = ""
     condition: str = ""
+
+    # Not before somebody reads them: hundreds of answers may be wrong, of which one is shown.
+    @cached_property
+    def pattern(self) -> str:
+        """What the wrong entries have in common; "" where no values are wrong."""
+        if self.output is None or self.wrong is None or self.answer is None or self.right is None:
+            return ""
+        case, bound = self.case, self.case.expected[self.output].bound
+        names = axes(case.function, self.output, case.rank)
+        return describe(self.answer, self.right, self.wrong, bound, names, _sizes(case))
+
+    @property
+    def message(self) -> str:
+        """What is wrong, in one line."""
+        return f"{self.said}: {self.pattern}" if self.pattern else self.said
 
 
 class Judgement(NamedTuple):
@@ -136,18 +152,16 @@ def _compare(case: "Case", output: str, clause: str, got: Array) -> Judgement:
     with np.errstate(invalid="ignore"):  # an infinite error where either is right, and so not wrong
         excess = np.where(wrong, np.nan_to_num(error / np.where(bound > 0, bound, 1), nan=np.inf), -1)
     index = tuple(int(i) for i in np.unravel_index(excess.argmax(), got.shape))
-    pattern = describe(got, value, wrong, bound, axes(case.function, output, case.rank), _sizes(case))
     failure = Failure(
         case,
         "values",
-        f"{output} is wrong: {pattern}",
+        f"{output} is wrong",
         clause,
         output,
         index,
         got=float(got[index]),
         expected=float(value[index]),
         bound=float(bound[index]),
-        pattern=pattern,
         answer=got,
         right=value,
         wrong=wrong,

@@ -33,7 +33,7 @@ def impurity(function: Callable[..., Any], case: "Case") -> Failure | None:
             return replace(_impure(case, f"it writes into {name}"), diagnosis=("written-input",))
     again = judge(case, first.answer).failure
     if again:
-        return replace(again, message=f"asked a second time, {again.message}")
+        return replace(again, said=f"asked a second time, {again.said}")
     asked.reply(_given(replace(case, seed=case.seed + 1)), case.keywords)
     kept = ((False, "a later call overwrites what it returned before"), (True, "its answer is a view of an argument"))
     for scramble, words in kept:
@@ -42,7 +42,7 @@ def impurity(function: Callable[..., Any], case: "Case") -> Failure | None:
     laid_out = asked.reply([_apart(a) if isinstance(a, np.ndarray) else a for a in given], case.keywords)
     # To refuse memory of another layout is loud, and so no wrong answer.
     found = judge(case, laid_out.answer).failure if laid_out.answer.outcome == "answered" else None
-    return found and replace(found, message=f"given arrays that are not packed, {found.message}")
+    return found and replace(found, said=f"given arrays that are not packed, {found.said}")
 
 
 def _given(case: "Case") -> list[Any]:
