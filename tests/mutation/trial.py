@@ -5,6 +5,7 @@ objects of the mutated function are put into the function, so that whoever has i
 outside of all functions takes effect where a module is imported: such a mutant is imported and collected anew.
 """
 
+import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -16,16 +17,20 @@ import sys
 import time
 import traceback
 import types
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import coverage
 import pytest
 from _pytest.runner import runtestprotocol
 from mutants import PACKAGE, Mutant
 
-# What one mutant may take beyond a multiple of what its tests take: processor seconds, seconds, and bytes.
-SECONDS, PATIENCE, MEMORY = 10, 300, 2 * 2**30
+# What a mutant may take beyond a multiple of what the test takes without it: processor seconds, seconds, and bytes.
+SECONDS, PATIENCE, MEMORY = 3, 120, 2 * 2**30
+
+# Seconds that a test may take to be run once before all mutants.
+QUICK = 0.1
 
 
 def collected(files: Sequence[str], loop: Callable[[pytest.Session], object]) -> None:
@@ -37,7 +42,8 @@ def collected(files: Sequence[str], loop: Callable[[pytest.Session], object]) ->
             loop(session)
             return True
 
-    options = ["-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-qq", "-s"]
+    # Nobody sees what a failure looks like: the quickest traceback will do.
+    options = ["-p", "no:randomly", "-p", "no:cacheprovider", "-qq", "-s", "--tb=native"]
     status = pytest.main([*options, *files], plugins=[Plugin()])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.TESTS_FAILED):
         raise RuntimeError(f"pytest ended with {status!r}")
@@ -50,39 +56,26 @@ def passes(item: pytest.Item) -> bool:
 
 def measure(files: Sequence[str], path: Path) -> None:
     """Run every test once, unchanged, and write down how long it takes and which lines of the package it reaches."""
+    tracer = coverage.Coverage(data_file=None, config_file=False, include=[f"{PACKAGE}/*"])
 
     def loop(session: pytest.Session) -> None:
         reach: dict[str, tuple[float, list[tuple[str, int]]]] = {}
+        tracer.start()
         for item in session.items:
-            lines: set[tuple[str, int]] = set()
+            tracer.switch_context(item.nodeid)
             start = time.process_time()
-            with _traced(lines):
-                if not passes(item):
-                    raise SystemExit(f"{item.nodeid} fails without any mutant")
-            reach[item.nodeid] = time.process_time() - start, sorted(lines)
+            if not passes(item):
+                raise SystemExit(f"{item.nodeid} fails without any mutant")
+            reach[item.nodeid] = time.process_time() - start, []
+        tracer.stop()
+        data = tracer.get_data()
+        for file in data.measured_files():
+            for line, tests in data.contexts_by_lineno(file).items():
+                for test in filter(None, tests):
+                    reach[test][1].append((str(Path(file).relative_to(PACKAGE)), line))
         path.write_text(json.dumps(reach), encoding="utf-8")
 
     collected(files, loop)
-
-
-class _traced:  # noqa: N801  # a function, but for its form
-    """Collect the lines of the package that run in a block, as (file, line)."""
-
-    def __init__(self, lines: set[tuple[str, int]]) -> None:
-        self.lines, self.root = lines, f"{PACKAGE}{os.sep}"
-
-    def __enter__(self) -> None:
-        sys.settrace(self._call)
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
-
-    def _call(self, frame: types.FrameType, event: str, argument: Any) -> Any:
-        return self._line if frame.f_code.co_filename.startswith(self.root) else None
-
-    def _line(self, frame: types.FrameType, event: str, argument: Any) -> Any:
-        self.lines.add((frame.f_code.co_filename.removeprefix(self.root), frame.f_lineno))
-        return self._line
 
 
 class Reach:
@@ -135,25 +128,37 @@ def try_all(
                 _put(mutant)
             except Exception as error:  # a module that does not import is noticed
                 return f"import: {type(error).__name__}"
-            return _first_failure(items[test] for test in tests)
+            return _first_failure(items, tests, reach)
 
         # The machinery itself must not be what kills: every function can be put where it is.
         for module in {m.module for m in inside}:
             code = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
             for function in {m.function for m in inside if m.module == module}:
                 _put(Mutant(module, function, "", "", 0, (0, 0), code))
+        # And what is loaded late need not be loaded by each of them.
+        for item in session.items:
+            if reach.seconds[item.nodeid] < QUICK and not passes(item):
+                raise SystemExit(f"{item.nodeid} fails without any mutant")
+        gc.freeze()
         _in_processes(inside, reach, attempt, jobs, record, end)
 
     if inside:
         apart(lambda: collected(files, loop))
     outside = [m for m in chosen if not m.function]
     _in_processes(
-        outside, reach, lambda m, tests: _import_anew(m, tests, list(reach.seconds), files), jobs, record, end
+        outside, reach, lambda m, tests: _import_anew(m, tests, reach, files), jobs, record, end
     )
 
 
-def _first_failure(items: Iterable[pytest.Item]) -> str:
-    return next((item.nodeid for item in items if not passes(item)), "")
+def _first_failure(items: Mapping[str, pytest.Item], tests: Sequence[str], reach: Reach) -> str:
+    """The first of the tests that fails; a signal ends the process where one takes far longer than usual."""
+    for test in tests:
+        limit = SECONDS + 5 * reach.seconds[test]
+        signal.setitimer(signal.ITIMER_PROF, limit)
+        signal.setitimer(signal.ITIMER_REAL, 4 * limit + PATIENCE)
+        if not passes(items[test]):
+            return test
+    return ""
 
 
 def apart(work: Callable[[], object]) -> None:
@@ -186,7 +191,7 @@ def _in_processes(
         mutant, pipe = running.pop(child)
         with os.fdopen(pipe, encoding="utf-8") as answer:
             test = answer.read()
-        if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGALRM, signal.SIGKILL):
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGALRM, signal.SIGKILL):
             record(mutant, "timeout", "")
         elif not os.WIFEXITED(status) or os.WEXITSTATUS(status) == 0:
             crashed = os.WIFSIGNALED(status)
@@ -200,7 +205,7 @@ def _in_processes(
         read, write = os.pipe()
         child = os.fork()
         if not child:
-            _confine(sum(reach.seconds[test] for test in tests))
+            _confine()
             try:
                 answer = attempt(mutant, tests)
             except BaseException:
@@ -216,14 +221,11 @@ def _in_processes(
         wait()
 
 
-def _confine(usual: float) -> None:
-    """Limit a process: a mutant may loop for ever, and take all memory meanwhile. What it prints is nobody's."""
-    limit = int(SECONDS + 5 * usual)
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
+def _confine() -> None:
+    """Limit the memory of a process, for a mutant may take all. What it prints is nobody's."""
     size = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
-    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
-    signal.alarm(limit + PATIENCE)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)
@@ -252,7 +254,7 @@ def _function(module: types.ModuleType, path: str) -> types.FunctionType:
     return found
 
 
-def _import_anew(mutant: Mutant, tests: Sequence[str], known: Sequence[str], files: Sequence[str]) -> str:
+def _import_anew(mutant: Mutant, tests: Sequence[str], reach: Reach, files: Sequence[str]) -> str:
     """Import the package with the mutant in it, and run the tests."""
     assert not any(name.partition(".")[0] == "reference_cnn" for name in sys.modules)
     sys.meta_path.insert(0, _Finder(mutant))
@@ -261,8 +263,8 @@ def _import_anew(mutant: Mutant, tests: Sequence[str], known: Sequence[str], fil
     def loop(session: pytest.Session) -> None:
         items = {item.nodeid: item for item in session.items}
         # A test that is not collected any more has noticed.
-        missing = [test for test in known if test not in items]
-        failed[:] = missing[:1] or [_first_failure(items[test] for test in tests)]
+        missing = [test for test in reach.seconds if test not in items]
+        failed[:] = missing[:1] or [_first_failure(items, tests, reach)]
 
     collected(files, loop)
     return failed[0]
