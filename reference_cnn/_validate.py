@@ -41,6 +41,11 @@ def result_dtype(function: str, *arrays: Array) -> np.dtype[Any]:
         raise TypeError(f"{function}: no common dtype for {names}; convert one of them [ARR-C2]") from error
 
 
+def native(array: Array) -> Array:
+    """The array in native byte order, itself if it already is [ARR-N1]."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
 def working_dtype(dtype: np.dtype[Any]) -> DTypeLike:
     """The dtype to compute in: float32 for 16-bit (and smaller) floats, so that only results are rounded [ARR-N3]."""
     return np.float32 if dtype == np.float16 or dtype.kind == "V" else dtype
@@ -61,11 +66,11 @@ def integer(function: str, name: str, value: object, minimum: int, clause: str) 
 def is_one_integer(value: object) -> TypeGuard[SupportsIndex]:
     """Whether a value is an integer of any kind, an array of no axes included; an array of more is several."""
     # A boolean of NumPy has the method in some versions, and warns when it is called.
-    if getattr(value, "ndim", 0) or isinstance(value, np.bool_) or not hasattr(value, "__index__"):
+    if getattr(value, "ndim", None) or isinstance(value, np.bool_):
         return False
     try:
         operator.index(value)
-    except TypeError:  # every array has the method
+    except TypeError:  # without the method, or an array, which has it all the same
         return False
     return True
 

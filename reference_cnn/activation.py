@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference_cnn._validate import Array, number_array, result_dtype, shape, working_dtype
+from reference_cnn._validate import Array, native, number_array, result_dtype, shape, working_dtype
 
 
 def sigmoid(z: ArrayLike) -> Array:
@@ -231,7 +231,7 @@ def _real(function: str, z: ArrayLike) -> Array:
     z = number_array(function, "z", z)
     if z.dtype.kind == "c":
         raise TypeError(f"{function}: z is {z.dtype}, and complex numbers have no order [ACT-C2]")
-    return z.astype(result_dtype(function, z), copy=False)
+    return native(z)
 
 
 def _rows(function: str, z: Array) -> None:
@@ -241,12 +241,10 @@ def _rows(function: str, z: Array) -> None:
 
 def _number(function: str, z: ArrayLike) -> tuple[Array, np.dtype[Any]]:
     """Return z in the dtype to compute in, and the dtype of the result."""
-    z = number_array(function, "z", z)
+    z = native(number_array(function, "z", z))
     if z.dtype == object:
         raise TypeError(f"{function}: z has dtype object, which has no exponential; use floats [ACT-C1]")
-    dtype = result_dtype(function, z)
-    if dtype.kind in "iu":
-        dtype = np.dtype(np.float64)
+    dtype = np.dtype(np.float64) if z.dtype.kind in "iu" else z.dtype
     # NumPy's float32 exp is good to 2.5 ulp only, which the formulas would double; float64 leaves one rounding.
     work = np.float64 if np.can_cast(dtype, np.float64) else dtype
     return z.astype(work, copy=False), dtype

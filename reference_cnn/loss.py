@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference_cnn._validate import Array, number_array, result_dtype, shape, working_dtype
+from reference_cnn._validate import Array, native, number_array, result_dtype, shape, working_dtype
 from reference_cnn.activation import softmax
 
 
@@ -42,8 +42,8 @@ def squared_error(o: ArrayLike, y: ArrayLike) -> Any:
     """
     o, y, dtype = _pair("squared_error", o, y)
     halved = np.float64 if dtype.kind in "iu" else dtype
-    # An array of no axes turns into a plain number on the way, which may be of any type.
-    half = np.asarray((y - o) ** 2, o.dtype).sum() / 2
+    # An array of no axes turns into a plain number on the way, which may have no sum.
+    half = np.asarray((y - o) ** 2).sum() / 2
     return half if dtype.kind == "O" else half.astype(halved)
 
 
@@ -162,7 +162,7 @@ def _pair(function: str, o: ArrayLike, y: ArrayLike) -> tuple[Array, Array, np.d
 
 def _logits(function: str, z: ArrayLike, labels: ArrayLike) -> tuple[Array, Array, np.dtype[Any]]:
     """Logits in the dtype to compute in, checked labels, and the result's dtype."""
-    z, labels = number_array(function, "z", z), number_array(function, "labels", labels)
+    z, labels = native(number_array(function, "z", z)), number_array(function, "labels", labels)
     if z.dtype.kind in "cO":
         clause = "ACT-C2" if z.dtype.kind == "c" else "ACT-C1"
         raise TypeError(f"{function}: z has dtype {z.dtype}, of which there is no softmax; use floats [{clause}]")
@@ -175,5 +175,5 @@ def _logits(function: str, z: ArrayLike, labels: ArrayLike) -> tuple[Array, Arra
         raise ValueError(
             f"{function}: labels must be from 0 to {z.shape[1] - 1}, are {labels.min()} to {labels.max()} [LOSS-C3]"
         )
-    dtype = np.dtype(np.float64) if z.dtype.kind in "iu" else result_dtype(function, z)
+    dtype = np.dtype(np.float64) if z.dtype.kind in "iu" else z.dtype
     return z.astype(np.float64 if np.can_cast(dtype, np.float64) else dtype), labels, dtype

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference_cnn._validate import Array, number_array, result_dtype, shape, working_dtype
+from reference_cnn._validate import Array, native, number_array, shape, working_dtype
 from reference_cnn._windows import Padding, PerAxis, Windows, positive
 
 
@@ -142,7 +142,7 @@ def avg_pool_forward(
     """
     x, windows = _arguments("avg_pool_forward", x, window, stride, padding, 1)
     include_padding = _flag("avg_pool_forward", include_padding)
-    dtype = _mean_dtype(result_dtype("avg_pool_forward", x))
+    dtype = _mean_dtype(x.dtype)
     sums = np.zeros((*x.shape[:2], *windows.out), working_dtype(dtype))
     for outputs, inputs in windows.taps():
         sums[outputs] += x[inputs]
@@ -187,7 +187,7 @@ def avg_pool_backward(
     x, windows = _arguments("avg_pool_backward", x, window, stride, padding, 1)
     include_padding = _flag("avg_pool_backward", include_padding)
     dy = _upstream("avg_pool_backward", dy, x, windows)
-    dtype = _mean_dtype(result_dtype("avg_pool_backward", dy))
+    dtype = _mean_dtype(dy.dtype)
     share = dy.astype(working_dtype(dtype), copy=False) / _counts(windows, include_padding)
     dx = np.zeros(x.shape, working_dtype(dtype))
     for outputs, inputs in windows.taps():
@@ -213,7 +213,7 @@ def _arguments(
             f"{function}: padding must be smaller than the window, and no window may lie in it alone; "
             f"pads are {windows.pads}, windows span {windows.spans} [POOL-C3]"
         )
-    return x.astype(result_dtype(function, x), copy=False), windows
+    return native(x), windows
 
 
 def _flag(function: str, value: object) -> bool:
@@ -225,7 +225,7 @@ def _flag(function: str, value: object) -> bool:
 def _upstream(function: str, dy: ArrayLike, x: Array, windows: Windows) -> Array:
     dy = number_array(function, "dy", dy)
     shape(function, "dy", dy, (*x.shape[:2], *windows.out), "the shape of the forward pass's output", "POOL-C4")
-    return dy.astype(result_dtype(function, dy), copy=False)
+    return native(dy)
 
 
 def _largest(function: str, x: Array, windows: Windows) -> tuple[Array, Array]:

@@ -18,8 +18,11 @@ import sys
 import tempfile
 import time
 import tracemalloc
+import unittest
+import unittest.mock
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +38,7 @@ from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.report import failure_text
 from reference_cnn.oracle.targets import TargetError, UsageError, ask, process, remote
 
+SPEC = Path(__file__).parents[1] / "spec"
 # What a refusal of the layers and of the gradient check looks like [ARR-C1 and the constraints of each layer].
 REFUSAL = re.compile(r"\w+: .*\[[A-Z]+-C\d+\]", flags=re.DOTALL)
 ODD: tuple[Any, ...] = (
@@ -382,6 +386,49 @@ def answers(draw: Draw) -> None:
             ask.call(function, "sigmoid", [np.ones((1, 3))], {})
         program.stop()
 
+
+FILE = (SPEC / "vectors" / "relu.json").read_text(encoding="utf-8")
+# Strings, numbers and all else, one by one.
+PARTS = re.findall(r'"[^"]*"|[\w.+-]+|.', FILE, flags=re.DOTALL)
+MARKS = (*TOKENS, "[" * 10**5, "0", "2", '"format"', '"cases"', '"dtypes"', '"valid"', '"relu"', '"softmax"')
+
+
+@target("files of test vectors, in the reader that spec/vectors.md prints")
+def vector_file(draw: Draw) -> None:
+    """Nothing but a file of format 1 passes; what is none is named."""
+    words = list(PARTS)
+    for _ in range(draw(0, 3)):
+        # Two in three of them near the beginning, where the format is.
+        at = draw(0, min(len(words) - 1, one_of(draw, (9, 99, 10**9))))
+        words[at : at + draw(0, 2)] = [one_of(draw, (*MARKS, *words[:20]))]
+    text = "".join(words).encode("utf-8", "surrogatepass")
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        Path("vectors").mkdir()
+        Path("vectors/relu.json").write_bytes(text)
+        found = unittest.TestResult()
+        READER["Vectors"]("test_vectors").run(found)
+    assert found.testsRun == 1
+    try:
+        whole = json.loads(text)["format"] == 1
+    except (ValueError, LookupError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        ((_, said),) = found.errors
+        assert "vectors/relu.json cannot be read: " in said, said
+
+
+def reader() -> dict[str, Any]:
+    """The reader, with the reference for the functions that it is to judge."""
+    found = re.search(r"^<!-- reader: read_vectors.py -->\n```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    assert found
+    names: dict[str, Any] = {"__name__": "read_vectors"}
+    with unittest.mock.patch.dict(sys.modules, {"layers": reference_cnn}):
+        exec(found[1], names)
+    return names
+
+
+PAGE = (SPEC / "vectors.md").read_text(encoding="utf-8")
+READER = reader()
 
 WILD = (np.nan, np.inf, -np.inf, 1e308, -0.0, 5e-324, np.longdouble("1e4000"))
 NUMBERS = "bBhHiIlLefdgO?"

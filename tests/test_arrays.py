@@ -1,12 +1,13 @@
 """What holds for every function: purity, dtypes, memory layouts, empty batches, NaN."""
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from strategies import Array, integers
 
 from reference_cnn import (
@@ -206,6 +207,8 @@ def test_dtypes_of_pooling_activations_and_losses(dtype: str) -> None:
             cross_entropy(z, labels),
             cross_entropy_prime(z, labels),
             softmax_backward(z, softmax(z)),
+            sigmoid(z),
+            sigmoid_prime(z),
         )
         assert all(o.dtype == mean for o in outputs)
         assert_array_equal(max_pool_forward(x, 2).astype(float), max_pool_forward(X, 2).astype(float))
@@ -220,6 +223,46 @@ def test_softmax_and_cross_entropy_do_not_overflow_or_cancel() -> None:
         assert cross_entropy(z, [1, 0, 1]) == pytest.approx(1000 + np.log1p(np.exp(-1)), rel=1e-15)
     # Sure and right: the gradient at the label is −exp(−40), which softmax − 1 would lose.
     assert cross_entropy_prime(np.array([[40.0, 0.0]]), [0])[0, 0] == pytest.approx(-np.exp(-40.0), rel=1e-14)
+
+
+@pytest.mark.spec("ACT-F3", "ACT-B3", "LOSS-F2", "LOSS-B2")
+def test_softmax_and_cross_entropy_row_by_row() -> None:
+    z, labels = RNG.standard_normal((2, 3, 4)), np.array([3, 0, 1])
+    da = RNG.standard_normal(z.shape)
+    a = softmax(z)
+    assert_array_equal(softmax(np.ones((3, 1))), np.ones((3, 1)))
+    assert cross_entropy(np.ones((3, 1)), [0, 0, 0]) == 0
+    for i in np.ndindex(2, 3):
+        exponentials = np.exp(z[i])
+        assert_allclose(a[i], exponentials / exponentials.sum(), rtol=1e-15)
+        assert_array_equal(softmax(z[i]), a[i])
+        assert_allclose(softmax_backward(da, a)[i], (np.diag(a[i]) - np.outer(a[i], a[i])) @ da[i], rtol=1e-13)
+    assert cross_entropy(z[0], labels) == pytest.approx(-np.log(a[0][range(3), labels]).sum(), rel=1e-14)
+    assert_allclose(cross_entropy_prime(z[0], labels), a[0] - np.eye(4)[labels], rtol=1e-14)
+    exact = softmax_backward(np.array([Fraction(1), Fraction(3)]), np.array([Fraction(1, 3), Fraction(2, 3)]))
+    assert exact.tolist() == [Fraction(-4, 9), Fraction(4, 9)]
+
+
+@pytest.mark.spec("ACT-N1", "ACT-F3", "LOSS-F2")
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_what_is_too_small_becomes_0_without_a_warning(dtype: type[np.floating[Any]]) -> None:
+    z = np.array([[-800, 800], [30000, -30000]], dtype)
+    with np.errstate(all="raise"):
+        assert_array_equal(sigmoid(z), [[0, 1], [1, 0]])
+        assert_array_equal(sigmoid_prime(z), np.zeros((2, 2)))
+        assert_array_equal(softmax(z), [[0, 1], [1, 0]])
+        assert cross_entropy(z, [1, 0]) == 0
+        assert_array_equal(cross_entropy_prime(z, [1, 0]), np.zeros((2, 2)))
+
+
+@pytest.mark.spec("POOL-F2", "POOL-B2")
+def test_padding_counts_in_an_average_where_it_is_asked_for() -> None:
+    x = np.ones((1, 1, 4))
+    assert_array_equal(avg_pool_forward(x, 2, padding=1), np.ones((1, 1, 3)))
+    assert_array_equal(avg_pool_forward(x, 2, padding=1, include_padding=True), [[[0.5, 1, 0.5]]])
+    dy = np.ones((1, 1, 3))
+    assert_array_equal(avg_pool_backward(dy, x, 2, padding=1), [[[1, 0.5, 0.5, 1]]])
+    assert_array_equal(avg_pool_backward(dy, x, 2, padding=1, include_padding=True), np.full((1, 1, 4), 0.5))
 
 
 @pytest.mark.spec("POOL-F1", "POOL-B1", "POOL-B2", "LOSS-F1", "LOSS-F2")

@@ -19,6 +19,19 @@ X, W = np.ones((2, 4, 5, 6)), np.ones((6, 4, 2, 3))
 DZ = np.ones((2, 6, 4, 4))
 A, B = np.ones((3, 4)), np.ones((4, 2))
 
+
+class OneEntry:
+    """An array of one axis and one entry, which some libraries take for an integer."""
+
+    ndim = 1
+
+    def __index__(self) -> int:
+        return 2
+
+    def __repr__(self) -> str:
+        return "OneEntry"
+
+
 Refusal = tuple[Callable[[], Any], type[Exception], str]
 
 REFUSALS: list[Refusal] = [
@@ -74,6 +87,7 @@ REFUSALS: list[Refusal] = [
     (lambda: conv_forward(X, W, dilation=10**30), ValueError, "conv_forward: dilation must be below 2**31, has 100 bits [WIN-C2]"),
     (lambda: conv_forward(X, W, groups=np.array([1, 2])), TypeError, "conv_forward: groups must be an int, is array([1, 2]) [CONV-C4]"),
     (lambda: conv_forward(X, W, stride=np.array(2.0)), TypeError, "conv_forward: stride must be an int or 2 ints, one per spatial axis, is array(2.) [WIN-C1]"),
+    (lambda: conv_forward(X, W, groups=OneEntry()), TypeError, "conv_forward: groups must be an int, is OneEntry [CONV-C4]"),
     (lambda: conv_forward(X, W, dilation=(1,)), ValueError, "conv_forward: dilation must be an int or 2 ints, one per spatial axis, is (1,) [WIN-C2]"),
     # padding
     (lambda: conv_forward(X, W, padding=-1), ValueError, "conv_forward: padding must be at least 0, is -1 [WIN-C3]"),
@@ -100,6 +114,8 @@ REFUSALS: list[Refusal] = [
     (lambda: package.max_pool_forward(X, 9), ValueError, "max_pool_forward: the window spans (9, 9) but the padded input only (5, 6): no output [WIN-C4]"),
     (lambda: package.max_pool_forward(X, 2, padding=2), ValueError, "max_pool_forward: padding must be smaller than the window, and no window may lie in it alone; pads are ((2, 2), (2, 2)), windows span (2, 2) [POOL-C3]"),
     (lambda: package.max_pool_forward(np.ones((1, 1, 1)), 2, padding=1, dilation=2), ValueError, "max_pool_forward: padding must be smaller than the window, and no window may lie in it alone; pads are ((1, 1),), windows span (3,) [POOL-C3]"),
+    (lambda: package.max_pool_forward(np.ones((1, 1, 3)), 2, padding=((0, 2),)), ValueError, "max_pool_forward: padding must be smaller than the window, and no window may lie in it alone; pads are ((0, 2),), windows span (2,) [POOL-C3]"),
+    (lambda: package.max_pool_forward(np.ones((1, 1, 2)), 2, stride=1, padding=2, dilation=3), ValueError, "max_pool_forward: padding must be smaller than the window, and no window may lie in it alone; pads are ((2, 2),), windows span (4,) [POOL-C3]"),
     (lambda: package.max_pool_backward(X, X, 2), ValueError, "max_pool_backward: dy has shape (2, 4, 5, 6), expected (2, 4, 2, 3) (the shape of the forward pass's output) [POOL-C4]"),
     (lambda: package.avg_pool_backward(X, X, 2), ValueError, "avg_pool_backward: dy has shape (2, 4, 5, 6), expected (2, 4, 2, 3) (the shape of the forward pass's output) [POOL-C4]"),
     (lambda: package.max_pool_forward(X + 0j, 2), TypeError, "max_pool_forward: x is complex128, and complex numbers have no order [POOL-C5]"),
@@ -221,4 +237,6 @@ def test_numpy_integers_and_arrays_are_integers() -> None:
     expected = conv_forward(X, W, stride=(2, 1), padding=((1, 1), (0, 2)), groups=1)
     got = conv_forward(X, W, stride=np.array([2, 1]), padding=np.array([[1, 1], [0, 2]]), groups=np.int64(1))
     assert np.array_equal(got, expected)
+    # The largest there may be: one window then.
+    assert np.array_equal(conv_forward(X, W, stride=2**31 - 1), conv_forward(X, W)[:, :, :1, :1])
     assert np.array_equal(conv_forward(X, W, padding=np.array(1)), conv_forward(X, W, padding=(np.array(1), 1)))

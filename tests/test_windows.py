@@ -88,6 +88,11 @@ def test_scratch_memory_is_the_same_until_more_is_needed() -> None:
     assert scratch.shaped(0).size == 0
 
 
+@pytest.mark.spec("WIN-D2")
+def test_valid_is_no_padding() -> None:
+    assert Windows.of("test", (5, 7), (2, 3), 1, "valid", 1) == Windows.of("test", (5, 7), (2, 3), 1, 0, 1)
+
+
 @pytest.mark.spec("WIN-D3")
 def test_same_gives_a_window_for_each_stride_with_the_odd_element_after() -> None:
     for size, kernel, stride, dilation in product(range(1, 9), range(1, 4), range(1, 4), range(1, 3)):

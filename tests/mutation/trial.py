@@ -145,9 +145,7 @@ def try_all(
     if inside:
         apart(lambda: collected(files, loop))
     outside = [m for m in chosen if not m.function]
-    _in_processes(
-        outside, reach, lambda m, tests: _import_anew(m, tests, reach, files), jobs, record, end
-    )
+    _in_processes(outside, reach, lambda m, tests: _import_anew(m, tests, reach, files), jobs, record, end)
 
 
 def _first_failure(items: Mapping[str, pytest.Item], tests: Sequence[str], reach: Reach) -> str:
