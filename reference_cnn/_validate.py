@@ -63,7 +63,7 @@ def integer(function: str, name: str, value: object, minimum: int, clause: str) 
     return number
 
 
-def is_one_integer(value: object) -> TypeGuard[SupportsIndex]:
+def is_one_integer(value: Any) -> TypeGuard[SupportsIndex]:
     """Whether a value is an integer of any kind, an array of no axes included; an array of more is several."""
     # A boolean of NumPy has the method in some versions, and warns when it is called.
     if getattr(value, "ndim", None) or isinstance(value, np.bool_):
