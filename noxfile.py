@@ -136,9 +136,9 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Wheel and sdist, the same bytes twice; and the wheel, installed elsewhere and tried from there."""
+    """Wheel and sdist, the same bytes twice; and each, installed elsewhere, runs the README's commands there."""
     session.install(*CONSTRAINTS, "build")
-    constraints = str(Path("constraints.txt").resolve())
+    constraints, here = str(Path("constraints.txt").resolve()), Path.cwd()
     temporary = Path(session.create_tmp()).resolve()
     # From the repository, and from the sdist in another folder: nothing but what is in it decides over the bytes.
     first, second, unpacked = (temporary / name for name in ("first", "second", "unpacked"))
@@ -156,12 +156,14 @@ def build(session: nox.Session) -> None:
             session.error(f"two builds of {built.name} differ")
         session.log(f"{hashlib.sha256(content).hexdigest()}  {built.name}, twice")
     elsewhere = temporary / "elsewhere"
-    session.run("python", "-m", "venv", "--clear", str(elsewhere), silent=True)
-    python = str(elsewhere / ("Scripts" if os.name == "nt" else "bin") / "python")
-    session.chdir(elsewhere)
-    session.run(python, "-m", "pip", "install", "--quiet", "-c", constraints, str(wheel), external=True)
-    session.run(python, "-m", "reference_cnn", "check", "loops", external=True)
-    session.run(python, "-m", "reference_cnn", "explain", "CONV-F1", external=True)
+    for built in (wheel, sdist):
+        session.run("python", "-m", "venv", "--clear", str(elsewhere), silent=True)
+        python = str(elsewhere / ("Scripts" if os.name == "nt" else "bin") / "python")
+        install = ("install", "--quiet", "-c", constraints, str(built))
+        session.run(python, "-m", "pip", *install, external=True, env=pinned)
+        with session.chdir(elsewhere):
+            script, readme = (str(here / name) for name in ("tests/elsewhere.py", "README.md"))
+            session.run(python, "-P", script, readme, external=True)
 
 
 @nox.session

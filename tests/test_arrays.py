@@ -243,6 +243,18 @@ def test_softmax_and_cross_entropy_row_by_row() -> None:
     assert exact.tolist() == [Fraction(-4, 9), Fraction(4, 9)]
 
 
+@pytest.mark.spec("LOSS-F2", "LOSS-B2", "ARR-N3")
+def test_cross_entropy_is_rounded_once_to_what_is_narrower_and_not_at_all_to_what_is_wider() -> None:
+    z, labels = RNG.standard_normal((50, 7)).astype(np.float16), RNG.integers(0, 7, 50)
+    for dtype in (np.float16, np.float32):
+        narrow, wide = z.astype(dtype), z.astype(np.float64)
+        assert cross_entropy(narrow, labels) == cross_entropy(wide, labels).astype(dtype)
+        assert_array_equal(cross_entropy_prime(narrow, labels), cross_entropy_prime(wide, labels).astype(dtype))
+    two, e, eps = np.array([[1, 0]], np.longdouble), np.exp(np.longdouble(-1)), float(np.finfo(np.longdouble).eps)
+    assert abs(cross_entropy(two, [0]) - np.log1p(e)) <= 4 * eps
+    assert_allclose(cross_entropy_prime(two, [0]) * (1 + e), [[-e, e]], rtol=4 * eps)
+
+
 @pytest.mark.spec("ACT-N1", "ACT-F3", "LOSS-F2")
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_what_is_too_small_becomes_0_without_a_warning(dtype: type[np.floating[Any]]) -> None:
