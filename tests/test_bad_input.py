@@ -84,6 +84,7 @@ REFUSALS: list[Refusal] = [
     (lambda: conv_forward(X, W, stride=None), TypeError, "conv_forward: stride must be an int or 2 ints, one per spatial axis, is None [WIN-C1]"),
     (lambda: conv_forward(X, W, stride=True), TypeError, "conv_forward: stride must be an int, is True [WIN-C1]"),
     (lambda: conv_backward(DZ, X, W, dilation=0), ValueError, "conv_backward: dilation must be at least 1, is 0 [WIN-C2]"),
+    (lambda: conv_forward(X, W, stride=2**31), ValueError, "conv_forward: stride must be below 2**31, has 32 bits [WIN-C1]"),
     (lambda: conv_forward(X, W, dilation=10**30), ValueError, "conv_forward: dilation must be below 2**31, has 100 bits [WIN-C2]"),
     (lambda: conv_forward(X, W, groups=np.array([1, 2])), TypeError, "conv_forward: groups must be an int, is array([1, 2]) [CONV-C4]"),
     (lambda: conv_forward(X, W, stride=np.array(2.0)), TypeError, "conv_forward: stride must be an int or 2 ints, one per spatial axis, is array(2.) [WIN-C1]"),

@@ -28,6 +28,7 @@ GROUPS = {
     "gradcheck": table.Group(("gradcheck", "_differences"), ("gradcheck",)),
     "judge": table.Group(("oracle/judge", "oracle/bounds"), ("judge", "bounds", "special")),
     "cases": table.Group(("oracle/cases",), ("cases", "special")),
+    "diagnose": table.Group(("oracle/diagnose",), ("catalogue/diagnose",)),
 }
 
 

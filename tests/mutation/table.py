@@ -5,7 +5,6 @@ import hashlib
 import json
 import platform
 import re
-import subprocess
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
@@ -29,7 +28,8 @@ class Group:
 
     @property
     def files(self) -> list[str]:
-        return [str(ROOT / "tests" / f"test_{name}.py") for name in self.tests]
+        paths = [ROOT / "tests" / name for name in self.tests]
+        return [str(path.with_name(f"test_{path.name}.py")) for path in paths]
 
     def state(self) -> str:
         """Changes when one of its tests does."""
@@ -115,11 +115,10 @@ def summary(groups: dict[str, Group]) -> str:
                     verdict, reasons[f"{module}.py: {why}"] = "explained", reasons[f"{module}.py: {why}"] + 1
                 count[verdict] += 1
             cells = [count.total(), *(count[v] for v in ("killed", "timeout", "explained", "survived", "untried"))]
-            rows.append(f"| `{module}.py` | {' | '.join(map(str, cells))} |")
+            rows.append(f"| `{module}.py` | `{_text(module)}` | {' | '.join(map(str, cells))} |")
     versions = ", ".join(f"{p} {version(p)}" for p in ("mutmut", "numpy", "hypothesis", "pytest"))
     return TEXT.format(
         date=datetime.date.today().isoformat(),
-        commit=_git("rev-parse", "--short", "HEAD"),
         python=platform.python_version(),
         versions=versions,
         rows="\n".join(rows),
@@ -129,23 +128,19 @@ def summary(groups: dict[str, Group]) -> str:
     )
 
 
-def _git(*words: str) -> str:
-    run = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
-    return run.stdout.strip()
-
-
 TEXT = """# Mutation testing
 
-Written by `nox -s mutation -- --write` on {date} at commit {commit}, with Python {python}, {versions}.
+Written by `nox -s mutation -- --write` on {date}, with Python {python}, {versions}.
 
 Every small change that mutmut knows, to a statement, a default or a constant of these modules, is a mutant. The tests
 that reach it run against it until one fails: then it is *killed*, or ended by a *timeout* if it never stops. An
 *explained* one survives, and changes nothing that anybody could see; the reasons are below, and one by one in
 `tests/mutation/equivalent.toml`. A *surviving* one is a gap in the tests. A verdict counts until its module
-changes, that of a survivor until its tests do; then the mutant is *untried*.
+changes, that of a survivor until its tests do; then the mutant is *untried*. The SHA-256 of the module's file, of
+which the first twelve digits are here, tells whether a row is still about it.
 
-| module | mutants | killed | timeout | explained | surviving | untried |
-|---|---|---|---|---|---|---|
+| module | SHA-256 | mutants | killed | timeout | explained | surviving | untried |
+|---|---|---|---|---|---|---|---|
 {rows}
 
 `nox -s mutation_layers` does the layers alone.
