@@ -111,7 +111,7 @@ def summary(groups: dict[str, Group]) -> str:
             count = Counter[str]()
             for mutant in mutants(module):
                 verdict, why = known.get(mutant.key, "untried"), explanations.why(mutant)
-                if verdict == "survived" and why:
+                if verdict != "killed" and why:
                     verdict, reasons[f"{module}.py: {why}"] = "explained", reasons[f"{module}.py: {why}"] + 1
                 count[verdict] += 1
             cells = [count.total(), *(count[v] for v in ("killed", "timeout", "explained", "survived", "untried"))]
@@ -134,7 +134,7 @@ Written by `nox -s mutation -- --write` on {date}, with Python {python}, {versio
 
 Every small change that mutmut knows, to a statement, a default or a constant of these modules, is a mutant. The tests
 that reach it run against it until one fails: then it is *killed*, or ended by a *timeout* if it never stops. An
-*explained* one survives, and changes nothing that anybody could see; the reasons are below, and one by one in
+*explained* one changes nothing that anybody could see, and no test sees it; the reasons are below, and one by one in
 `tests/mutation/equivalent.toml`. A *surviving* one is a gap in the tests. A verdict counts until its module
 changes, that of a survivor until its tests do; then the mutant is *untried*. The SHA-256 of the module's file, of
 which the first twelve digits are here, tells whether a row is still about it.
