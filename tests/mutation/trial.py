@@ -42,8 +42,9 @@ def collected(files: Sequence[str], loop: Callable[[pytest.Session], object]) ->
             loop(session)
             return True
 
-    # Nobody sees what a failure looks like: the quickest traceback will do.
-    options = ["-p", "no:randomly", "-p", "no:cacheprovider", "-qq", "-s", "--tb=native"]
+    # Nobody sees what a failure looks like: the quickest traceback will do, and none where a mutant crashes.
+    left_out = [f"-pno:{plugin}" for plugin in ("randomly", "cacheprovider", "faulthandler")]
+    options = [*left_out, "-qq", "-s", "--tb=native"]
     status = pytest.main([*options, *files], plugins=[Plugin()])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.TESTS_FAILED):
         raise RuntimeError(f"pytest ended with {status!r}")
@@ -220,9 +221,10 @@ def _in_processes(
 
 
 def _confine() -> None:
-    """Limit the memory of a process, for a mutant may take all. What it prints is nobody's."""
+    """Limit the memory of a process, for a mutant may take all. What it prints, or leaves behind, is nobody's."""
     size = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
