@@ -10,7 +10,7 @@ import nox
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["lint", "types", "tests", "catalogue", "witnesses", "deviations", "build"]
+nox.options.sessions = ["lint", "types", "tests", "catalogue", "mutation_layers", "witnesses", "deviations", "build"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 # Where the branches that the tests take are counted.
