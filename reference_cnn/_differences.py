@@ -43,8 +43,8 @@ def exact_differences(evaluate: Callable[[Array], Array], x: Array, dz: Array) -
         slopes, bends = [], []
         for h in (1, 2):
             above, below = (evaluate(_moved(x, index, s)).astype(object) for s in (h, -h))
-            # Arrays of no axes turn into plain numbers on the way.
-            slope, bend = (np.asarray(upstream * v, object).sum() for v in (above - below, above - 2 * centre + below))
+            # Arrays of no axes turn into plain numbers on the way, which may have no sum.
+            slope, bend = (np.asarray(upstream * v).sum() for v in (above - below, above - 2 * centre + below))
             slopes.append(Fraction(slope) / (2 * h) if abs(slope) < np.inf else np.nan)
             bends.append(bend)
         derivative[index] = slopes[0]
@@ -81,7 +81,8 @@ def _steps(x: Array) -> Array:
     finest = np.maximum(FINEST * np.minimum(magnitude, 1), ULPS * np.where(place > 0, unit, 0))
     h = coarsest[:, None] * 2.0 ** -np.arange(MOST_STEPS)
     usable = h >= finest[:, None]
-    return np.where(usable, h, np.nan)[:, : max(usable.sum(axis=1).max(), 1)]
+    # None where a coordinate is infinite; but five there must be for the table that is made of them.
+    return np.where(usable, h, np.nan)[:, : max(usable.sum(axis=1).max(), 5)]
 
 
 def _moved(x: Array, index: tuple[int, ...], step: float) -> Array:
@@ -147,7 +148,7 @@ def _extrapolate(values: Array, noise: Array, powers: tuple[int, ...]) -> tuple[
         moved = np.maximum(np.abs(improved - table[:, 1:]), np.abs(improved - table[:, :-1]))
         for k in range(improved.shape[1] - 1):
             finer = np.abs(improved[:, k + 1 :] - improved[:, k, None]) - 2 * noise[:, column + k + 1 :]
-            moved[:, k] = np.maximum(moved[:, k], np.nan_to_num(finer, nan=0).max(axis=1))
+            moved[:, k] = np.maximum(moved[:, k], np.nan_to_num(finer).max(axis=1))
         off = np.nan_to_num(moved + noise[:, column:], nan=np.inf)
         chosen = off.argmin(axis=1)[:, None]
         smallest = np.take_along_axis(off, chosen, 1)[:, 0]

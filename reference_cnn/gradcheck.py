@@ -254,7 +254,7 @@ def _judge(name: str, gradient: Array, found: Differences) -> ArgumentCheck:
         near = np.abs(gradient - derivative) <= error + own + np.abs(jump) / 2
     wrong = np.isfinite(error) & ~(near & np.isfinite(plain))
     known = np.where(np.isfinite(error), np.abs(derivative), 0)
-    noisy = np.asarray(error > max(RESOLUTION * float(known.max(initial=0)), NEGLIGIBLE))
+    noisy = np.asarray(error > max(RESOLUTION * float(known.max()), NEGLIGIBLE))
     kinked = jump != 0
 
     def verdict(word: Verdict, where: Array, reason: Callable[[tuple[int, ...]], str]) -> ArgumentCheck:

@@ -220,6 +220,9 @@ def test_a_convention_costs_a_rounding_more_each_way() -> None:
     exact = Case("dense_backward", call, "exact", "float32", accept=("mean-over-batch",))
     assert any((e.bound > 0).any() for e in exact.expected.values())
     assert all((e.bound == 0).all() for e in Case("dense_backward", call, "exact", "float32").expected.values())
+    flipped = Case("dense_forward", call, "exact", "float32", accept=("transposed-weights",)).expected["z"]
+    assert (flipped.value % 2 != 0).any()
+    assert (flipped.bound == 0).all()
 
 
 @pytest.mark.spec("RND-N2", "RND-N4", "RND-N3")
@@ -267,6 +270,9 @@ def test_what_selects_has_no_bound_and_large_products_are_computed_in_float64() 
     small, large = (Case("dense_forward", notation.read(t), "rounding") for t in ("x=9x9 w=9x9", "x=99x99 w=99x99"))
     assert small.expected["z"].value.dtype == np.longdouble
     assert large.expected["z"].value.dtype == np.float64
+    # From ten million products on.
+    many = Case("dense_forward", notation.read("x=100x100 w=100x10"), "rounding")
+    assert many.expected["z"].value.dtype == np.float64
     whole = Case("dense_forward", notation.read("x=3x4 w=4x2")).expected["z"]
     assert (whole.bound == 0).all()
     assert whole.bound.shape == whole.value.shape

@@ -176,8 +176,8 @@ def test_a_kink_nearby_is_none() -> None:
 @pytest.mark.parametrize("function", [relu, lambda z: z**3, np.abs], ids=["relu", "cube", "abs"])
 def test_exact_mode_says_where_it_is_not_exact(function: Callable[[Array], Array]) -> None:
     found = check_gradient(function, lambda dz, z: dz, [np.array([0, 1])])
-    assert found.verdict == "unclear"
-    assert "not exact" in str(found)
+    why = "the difference cannot tell: is not exact: forward bends more than a parabola; use floats"
+    assert str(found).partition(": ")[2] in (f"unclear: at [0] {why}", f"unclear: at [1] {why}")
 
 
 @pytest.mark.spec("GRAD-D1")
@@ -185,14 +185,44 @@ def test_exact_mode_takes_quadratic_functions_and_fractions() -> None:
     z = np.array([Fraction(1, 3), Fraction(-7, 2)], object)
     assert check_gradient(lambda z: z * z, lambda dz, z: 2 * dz * z, [z]).passed
     assert check_gradient(lambda z: z * z, lambda dz, z: 3 * dz * z, [z]).verdict == "wrong"
+    third = np.array([Fraction(1, 3), Fraction(5, 7)], object)
+    assert check_gradient(lambda z: z * z, lambda dz, z: 2 * dz * z, [z], dz=third).passed
+
+
+@pytest.mark.spec("GRAD-D1", "GRAD-D4")
+def test_in_exact_mode_the_derivative_is_that_of_the_step_1_and_may_not_be_finite() -> None:
+    (cube,) = check_gradient(lambda z: z**3, lambda dz, z: dz, [np.array([0])], dz=np.array([1])).arguments
+    assert cube.derivative is not None
+    assert cube.derivative.tolist() == [1]  # with a step of 2 it would be 4
+    for odd in (np.inf, -np.inf, np.nan):
+        found = check_gradient(lambda z, odd=odd: np.where(z > 1, odd, z), lambda dz, z: dz, [np.array([Fraction(1)])])
+        assert str(found) == "dz: unclear: at [0] the difference cannot tell: is not finite"
 
 
 @pytest.mark.spec("GRAD-D2", "GRAD-D4")
 def test_outside_the_domain_it_cannot_tell() -> None:
     found = check_gradient(np.log, lambda dz, z: dz / z, [np.array([1.0, -1.0])])
     assert found.verdict == "unclear"
-    assert "is not finite" in str(found)
+    assert str(found).partition(": ")[2] == "unclear: at [0] the difference cannot tell: is not finite"
     assert check_gradient(np.log, lambda dz, z: dz / z, [np.array([1.0, 0.01])]).passed  # steps outside are left out
+
+
+@pytest.mark.spec("GRAD-D4")
+def test_eight_units_in_the_last_place_are_rounding_and_nine_are_not() -> None:
+    for units, verdict in ((8, "right"), (9, "wrong")):
+        narrow = np.float32([1 + units * 2.0**-23])
+        assert check_gradient(lambda z: z, lambda dz, z, g=narrow: g, [np.ones(1)], dz=np.ones(1)).verdict == verdict
+    found = check_gradient(np.sin, lambda dz, z: -0.0 * dz, [np.ones(1)], dz=np.ones(1))
+    assert str(found).partition(": ")[2].startswith("wrong: at [0] it is 0, the difference is 0.5403")
+
+
+@pytest.mark.spec("GRAD-D4")
+def test_what_is_not_known_is_no_measure_of_what_is() -> None:
+    def forward(z: Array) -> Array:
+        return 1e-6 * np.array([np.sin(z[0]) * (1 + 1e-2 * np.sin(1e12 * z[0])), np.log(z[1])])
+
+    found = check_gradient(forward, lambda dz, z: 1e-6 * dz * np.array([np.cos(z[0]), 1 / z[1]]), [np.array([0.5, -1])])
+    assert str(found).startswith("dz: unclear: at [0] the difference cannot tell: is ")
 
 
 @pytest.mark.spec("GRAD-D4")

@@ -7,7 +7,7 @@ import pytest
 from strategies import Array
 
 from reference_cnn.oracle import Case, notation
-from reference_cnn.oracle.judge import KINDS, Judgement, judge
+from reference_cnn.oracle.judge import KINDS, Judgement, _sizes, judge
 from reference_cnn.oracle.targets.ask import Answer, Outcome
 
 DENSE = Case("dense_forward", notation.read("x=3x4 w=4x2"))
@@ -171,6 +171,63 @@ def test_nan_and_infinity_are_right_only_where_they_are_due() -> None:
     plus = Case("dense_forward", notation.read("x=3x4 w=4x2 inf=x"), "special")
     assert judge(plus, answered(plus)).failure is None
     assert judge(plus, answered(plus, z=-value_of(plus))).failure is not None
+
+
+@pytest.mark.spec("ORC-N1")
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_where_0_times_the_given_number_may_be_formed_or_not_anything_is_right(number: str) -> None:
+    call = notation.read(f"x=1x1x3 w=1x1x2 padding=1 {number}=dz")
+    given = next(
+        case
+        for case in (Case("conv_backward", call, "special", seed=seed) for seed in range(20))
+        if np.isinf(case.expected["dw"].bound).any()
+    )
+    either = np.isinf(given.expected["dw"].bound)
+    assert not either.all()
+    for answer in (np.nan, np.inf, 7.0):
+        got = np.where(either, answer, value_of(given, "dw"))
+        assert judge(given, answered(given, dw=got)) == Judgement(0, None)
+        failure = judge(given, answered(given, dw=np.where(either, answer, 0.5))).failure
+        assert failure is not None
+        assert failure.index is not None
+        assert not either[failure.index]
+
+
+@pytest.mark.spec("ORC-D3")
+def test_the_least_error_is_found_among_right_entries() -> None:
+    got = value_of(DENSE)
+    got[2, 0] += 0.25
+    failure = judge(DENSE, answered(DENSE, z=got)).failure
+    assert failure is not None
+    assert failure.index == (2, 0)
+
+
+@pytest.mark.spec("ORC-D6")
+@pytest.mark.parametrize(("function", "text", "sizes"), [
+    ("conv_backward", "x=2x4x5x6 w=6x2x2x3 groups=2", {
+        "images": 2, "channels": 4, "rows": 5, "columns": 6, "filters": 6, "kernel rows": 2, "kernel columns": 3,
+        "output positions": 16, "kernel entries": 6,
+    }),
+    ("conv_backward", "x=2x4x7 w=6x4x3", {
+        "images": 2, "channels": 4, "positions": 7, "filters": 6, "kernel positions": 3, "output positions": 5,
+        "kernel entries": 3,
+    }),
+    ("dense_backward", "x=3x4 w=4x2", {"examples": 3, "features": 4, "neurons": 2}),
+    ("avg_pool_backward", "x=2x3x5x7 window=2,3 stride=1", {
+        "images": 2, "channels": 3, "rows": 5, "columns": 7, "output positions": 20,
+    }),
+])  # fmt: skip
+def test_a_wrong_factor_that_is_a_size_is_named_by_what_it_counts(
+    function: str, text: str, sizes: dict[str, int]
+) -> None:
+    case = Case(function, notation.read(text))
+    for name, size in sizes.items():
+        output = next(iter(case.expected))
+        failure = judge(case, answered(case, **{output: size * value_of(case, output)})).failure
+        assert failure is not None
+        assert f"every entry is {size} times what it should be; {size} is the number of " in failure.pattern
+        assert name in failure.pattern or list(sizes.values()).count(size) > 1
+    assert _sizes(case) == sizes
 
 
 @pytest.mark.spec("ORC-D3")

@@ -112,7 +112,7 @@ def _alike(got: Array, value: Array) -> Array:
 def _sizes(case: "Case") -> dict[str, int]:
     """The sizes that a wrong factor may come from, by what they count."""
     found: dict[str, int] = {}
-    for argument in [n for n in case.arguments if n not in ("dz", "dy", "da")]:
+    for argument in [n for n in case.arguments if n not in ("dz", "dy")]:
         for name, size in zip(axes(case.function, argument, case.rank), case.arguments[argument].shape):
             found.setdefault(name if name.endswith("s") else f"{name}s", size)
     for argument in ("dz", "dy"):

@@ -25,8 +25,8 @@ GROUPS = {
             "sigmoid_range",
         ),
     ),
-    "gradcheck": table.Group(("gradcheck", "_differences"), ("gradcheck",)),
-    "judge": table.Group(("oracle/judge", "oracle/bounds"), ("judge", "bounds", "special")),
+    "gradcheck": table.Group(("gradcheck", "_differences"), ("gradcheck", "estimates", "bad_input")),
+    "judge": table.Group(("oracle/judge", "oracle/bounds"), ("judge", "bounds", "special", "patterns")),
     "cases": table.Group(("oracle/cases",), ("cases", "special")),
     "diagnose": table.Group(("oracle/diagnose",), ("catalogue/diagnose",)),
 }

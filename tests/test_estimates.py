@@ -1,0 +1,156 @@
+"""How far differences may be off: what the gradient check says, against figures worked out by hand and loops."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from strategies import Array
+
+from reference_cnn import _differences, check_gradient
+from reference_cnn._differences import Differences, differences
+
+EPS = 2.0**-52
+TINY = float(np.finfo(float).smallest_normal)
+
+
+def at(x: float, forward: Callable[[Array], Any], dtype: Any = float) -> tuple[Any, Any, Any]:
+    """Derivative, error and jump of a function of one number, dz = 1."""
+    found: Differences = differences(lambda z: np.asarray(forward(z)), np.array([x], dtype), np.ones(1))
+    derivative, error, jump = (column[0] for column in found)
+    return derivative, error, jump
+
+
+@pytest.mark.spec("GRAD-D2")
+@pytest.mark.parametrize(("x", "dtype", "coarsest", "finest"), [
+    (0.0, "f8", 0, -27), (3.0, "f8", 1, -27), (-5.0, "f8", 2, -27), (1.5 * 2.0**-10, "f8", 0, -37),
+    (3e7, "f8", 24, -25), (0.0, "f4", 0, -27), (3.0, "f4", 1, -19), (1.5 * 2.0**-10, "f4", 0, -30),
+])  # fmt: skip
+def test_steps_go_by_halves_from_the_magnitude_to_its_finest(x: float, dtype: str, coarsest: int, finest: int) -> None:
+    """FINEST times the magnitude, or 1; but 8 units in the last place: 2⁻²² at 3, and 2⁻²⁸ at 3·10⁷ in float64."""
+    seen: set[float] = set()
+
+    def forward(z: Array) -> Array:
+        seen.update(abs(float(v) - float(np.array(x, dtype))) for v in z)
+        return z
+
+    differences(forward, np.array([x], dtype), np.ones(1))
+    assert seen == {0.0} | {2.0**k for k in range(finest, coarsest + 1)}
+
+
+@pytest.mark.spec("GRAD-D2")
+def test_the_noise_of_exact_numbers_is_what_rounding_must_cost() -> None:
+    """A quotient owes ε·|f| and ε·(|x| + h)·(|slope| + |bend|), over h, and half of that four times for the jump."""
+    for dtype, eps in ((np.float64, EPS), (np.float32, 2.0**-23)):
+        derivative, error, jump = at(0.0, lambda z, t=dtype: z.astype(t))
+        assert (derivative, jump) == (1, 0)
+        assert error == pytest.approx(3 * (eps + EPS), rel=1e-9)
+    # At 1 the noise is 2·ε·(1 + h); its share is least at h = 1/2, where the first extrapolation ends.
+    assert at(1.0, lambda z: z)[1] == pytest.approx(3 * 2 * EPS * (1 + 2), rel=1e-9)
+    # z² has bends of 2·h: ε·h·(2 + 3·h), least at the smallest step.
+    assert at(0.0, lambda z: z + z * z)[1] == pytest.approx(6 * EPS, rel=1e-6)
+    # What does not change may still underflow.
+    assert at(0.0, lambda z: 0 * z)[1] == pytest.approx(3 * 2 * TINY, rel=1e-9)
+
+
+@pytest.mark.spec("GRAD-D3")
+@pytest.mark.parametrize("c", [36, 38, 39, 41, 42, 43])
+def test_a_kink_is_a_jump_of_more_than_ten_times_its_error_and_a_smaller_one_is_covered(c: int) -> None:
+    """The jump of z + c·ε·|z| is 2·c·ε, and its error 8·ε: that of four quotients, each of 2·ε."""
+    derivative, error, jump = at(0.0, lambda z: z + c * EPS * np.abs(z))
+    assert derivative == 1
+    assert jump == (2 * c * EPS if 2 * c > 10 * 8 else 0)
+    assert error == pytest.approx((2 + (8 if jump else 2 * c + 8) / 2) * EPS, rel=1e-9)
+
+
+@pytest.mark.spec("GRAD-D2", "GRAD-D3")
+def test_polynomials_are_extrapolated_exactly_from_a_few_steps() -> None:
+    """With 2, 4, 6 and 8 as powers of the central quotient, and 1, 3, 5 and 7 of the difference of one-sided ones."""
+
+    def seen(forward: Callable[[Array], Array], steps: int) -> Callable[[Array], Array]:
+        return lambda z: np.where((z != 0) & (np.abs(z) < 2.0**-steps), np.nan, forward(z))
+
+    odd = at(0.0, seen(lambda z: z + z**3 + z**5 + z**7 + z**9, 8))
+    assert odd[0] == 1
+    even = at(0.0, seen(lambda z: np.abs(z) + z**2 + z**4 + z**6 + z**8, 4))
+    assert even[2] == pytest.approx(2, rel=1e-15)
+
+
+@pytest.mark.spec("GRAD-D2")
+@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="longdouble is no wider than float64 here")
+def test_sums_are_formed_in_longdouble() -> None:
+    large = 2.0**60
+    found = differences(lambda z: np.concatenate([large * z, z, -large * z]), np.zeros(1), np.ones(3))
+    assert found.derivative[0] == 1
+    third = np.longdouble(1) + np.longdouble(2) ** -60
+    # ε·((1 + h) + h)/h at h = 1/2, three times.
+    eps = float(np.finfo(np.longdouble).eps)
+    assert at(0.0, lambda z: z + third, np.longdouble)[1] == pytest.approx(12 * eps, rel=1e-9)
+
+
+@pytest.mark.spec("GRAD-D2")
+def test_the_scatter_of_quotients_is_the_noise() -> None:
+    h = 2.0 ** -np.arange(31)[None]
+    # An error of ±a in E moves quotients by ±a/h: by 3·a/(2·h) from one step to the next, on average.
+    alternating = 1 + 0.01 * (-1.0) ** np.arange(31) / h
+    np.testing.assert_allclose(_differences._scatter(h, alternating), np.full((1, 31), 0.015), rtol=1e-12)
+    # Samples of 30, 29, … 1: in the finer third of them from the step on, but four at least.
+    falling = np.cumsum(2 * np.arange(31, 0, -1) / np.roll(h, 1))[None]
+    noise = _differences._scatter(h, falling)[0]
+    np.testing.assert_allclose(noise[:21], 10, rtol=1e-9)
+    np.testing.assert_allclose(noise[20:], [10, 9, 8, 7, 6, 5, 4, 4, 4, 4, 4], rtol=1e-9)
+    np.testing.assert_allclose(_differences._scatter(h[:, :11], falling[:, :11])[0], 24, rtol=1e-9)
+    np.testing.assert_allclose(_differences._scatter(h[:, :3], falling[:, :3])[0], 30, rtol=1e-9)
+    # Nobody is believed to be less noisy than most.
+    three = np.concatenate([alternating, np.ones((1, 31)), alternating])
+    np.testing.assert_allclose(_differences._scatter(np.repeat(h, 3, axis=0), three), np.full((3, 31), 0.015))
+
+
+def by_loops(values: Array, noise: Array, powers: tuple[int, ...]) -> tuple[float, float]:
+    """Neville's table and the errors of its entries, entry by entry."""
+    best, error = 0.0, np.inf
+    table = list(values)
+    for column, power in enumerate(powers, 1):
+        above = table
+        table = [b + (b - a) / (2.0**power - 1) for a, b in pairwise(above)]
+        for k, entry in enumerate(table):
+            finer = [abs(v - entry) - 2 * noise[column + k + 1 + i] for i, v in enumerate(table[k + 1 :])]
+            moved = max(abs(entry - above[k]), abs(entry - above[k + 1]), *(v for v in finer if np.isfinite(v)), 0)
+            if np.isfinite(entry) and moved + noise[column + k] < error:
+                best, error = entry, moved + noise[column + k]
+    return best, error
+
+
+@pytest.mark.spec("GRAD-D2")
+@pytest.mark.parametrize("seed", range(20))
+def test_the_extrapolation_is_that_of_explicit_loops(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    h = 2.0 ** -np.arange(12)
+    noise = rng.uniform(0, 1e-3, (4, 12)) / h
+    values = rng.standard_normal((4, 1)) * h**2 + rng.standard_normal((4, 1)) * h**3 + noise * rng.uniform(-1, 1, 12)
+    values[0, :2], values[1, 9:], values[2] = np.nan, np.nan, np.nan
+    best, error = _differences._extrapolate(values, noise, (2, 4, 6, 8))
+    right = [by_loops(v, n, (2, 4, 6, 8)) for v, n in zip(values, noise)]
+    np.testing.assert_allclose(best, [b for b, _ in right], rtol=1e-12)
+    np.testing.assert_allclose(error, [e for _, e in right], rtol=1e-12)
+
+
+@pytest.mark.spec("GRAD-D2", "GRAD-D4")
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 1e300, 5e-324])
+def test_no_argument_is_too_strange(value: float) -> None:
+    def forward(z: Array) -> Array:
+        return np.where(np.isfinite(z), z, 0)
+
+    z = np.array([1.0, value, 2.0])
+    found = str(check_gradient(forward, lambda dz, z: dz, [z]))
+    unclear = "dz: unclear: at [1] the difference cannot tell: is not finite"
+    assert found == ("dz: right: 3 entries agree with the differences" if np.isfinite(value) else unclear)
+    assert check_gradient(forward, lambda dz, z: -dz, [z]).verdict == "wrong"
+
+
+@pytest.mark.spec("GRAD-D2")
+def test_steps_to_where_forward_is_infinite_are_left_out() -> None:
+    z = np.array([1.0])
+    for forward in (lambda z: np.where(z < 0.8, np.inf, z), lambda z: np.where(z > 1.2, -np.inf, z)):
+        assert check_gradient(forward, lambda dz, z: dz, [z]).passed
