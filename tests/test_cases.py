@@ -1,14 +1,19 @@
 """The questions: reproducible, exact where they claim to be, and never without a bite."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import conv_calls, dense_calls, seeds
 
+from reference_cnn import relu
 from reference_cnn.oracle import Case, bounds, cases, notation
 from reference_cnn.oracle.call import Call
+from reference_cnn.oracle.cases import Tier
 from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.targets import UsageError
 
 dtypes = st.sampled_from(["float64", "float32", "float16", "bfloat16"])
 
@@ -99,3 +104,73 @@ def test_no_question_is_degenerate(function: str) -> None:
         assert {True, False} == {s["x"][-1] % 2 == 0 for s in shapes} == {s["x"][-1] > s["x"][-2] for s in shapes}
         if "conv" in function:
             assert {True, False} == {s["w"][-1] == s["w"][-2] for s in shapes}
+
+
+@pytest.mark.spec("ORC-N5")
+@pytest.mark.parametrize(("tier", "value", "bound", "informative"), [
+    # On the exact tier one whole number must be told from the next.
+    ("exact", [1, 2], [0.49, 0], True), ("exact", [1, 2], [0, 0.5], False),
+    # A 0 must be noticed in the place of a quarter of the numbers, which are not 0 themselves,
+    ("rounding", [3, 2, 1, 7, 0], [3, 2, 1, 6, 0], True), ("rounding", [3, 2, 1, 7, 0], [3, 2, 1, 7, 0], False),
+    ("rounding", [0, 0], [0, 0], True), ("rounding", [], [], True),
+    # the mean in that of all,
+    ("rounding", [-3, 3, -3, 3], [2.9] * 4, True), ("rounding", [2, 4, 2, 4], [1, 1, 1, 1], False),
+    ("rounding", [2, 2.5], [0.2] * 2, True), ("rounding", [2, 2.5], [0.25] * 2, False),
+    ("rounding", [2, 2], [0.1] * 2, True),
+    # and so must their neighbours.
+    ("rounding", [4, 6, 8, 10, 12], [8, 2, 2, 2, 2], False), ("rounding", [4, 6, 8, 10, 12], [7.9, 2, 2, 2, 2], True),
+    ("rounding", [1, 9, 1, 9], [0.5] * 4, True),
+    ("special", [1, 2], [9, 9], True),
+])  # fmt: skip
+def test_a_case_counts_if_its_bounds_reject_zeros_the_mean_and_the_neighbours(
+    tier: Tier, value: list[float], bound: list[float], informative: bool
+) -> None:
+    case = Case("relu", notation.read("z=1x4"), tier)
+    vars(case)["expected"] = {"a": bounds.Expected(np.array(value, float), np.array(bound, float))}
+    assert case.informative == informative
+
+
+@pytest.mark.spec("ORC-D1")
+def test_a_case_travels_by_its_fields() -> None:
+    case = Case("dense_forward", notation.read("x=3x4 w=4x2"), "rounding", "float32", 7, "float64", ("flipped-kernel",))
+    assert case.expected
+    state = case.__getstate__()
+    assert list(state) == ["function", "call", "tier", "dtype", "seed", "accumulate", "accept", "algorithm"]
+    assert pickle.loads(pickle.dumps(case)) == case
+    assert "expected" not in vars(pickle.loads(pickle.dumps(case)))
+
+
+@pytest.mark.spec("ORC-D1", "ORC-D10")
+def test_a_case_tells_its_shapes() -> None:
+    for function, text, rank in (
+        *(
+            ("conv_forward", "x=2x4x7 w=6x4x3", 1),
+            ("max_pool_forward", "x=2x4x7x5x6 window=2", 3),
+            ("relu", "z=2x3", 2),
+        ),
+        *(("avg_pool_backward", "x=2x4x7x5 window=2", 2), ("dense_forward", "x=3x4 w=4x2", 2)),
+    ):
+        assert Case(function, notation.read(text)).rank == rank
+    call = notation.read("x=3x4 w=4x2")
+    assert Case("dense_forward", call).shapes == {"x": (3, 4), "w": (4, 2)}
+    assert Case("dense_forward", call, accept=("transposed-weights",)).shapes == {"x": (3, 4), "w": (2, 4)}
+    assert Case("dense_forward", call, accept=("missing-bias",)).shapes == {"x": (3, 4), "w": (4, 2)}
+
+
+@pytest.mark.spec("ORC-D1")
+def test_what_a_case_has_not_got_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"^case x=3x4 w=4x2 has no special value$"):
+        _ = Case("dense_forward", notation.read("x=3x4 w=4x2")).special
+    monkeypatch.setattr("reference_cnn.oracle.numbers.draw", lambda *_: None)  # which few calls are large enough for
+    with pytest.raises(UsageError, match=r"^case x=3x4 w=4x2: too large for exact data in bfloat16$"):
+        _ = Case("dense_forward", notation.read("x=3x4 w=4x2"), dtype="bfloat16").arguments
+
+
+@pytest.mark.spec("ORC-D1")
+def test_a_case_can_be_asked_in_any_test() -> None:
+    case = Case("relu", notation.read("z=1x1"))
+    case.check(relu)
+    with pytest.raises(AssertionError, match=r"a is wrong: its one entry is wrong[\s\S]*z=1x1"):
+        case.check(lambda z: z + 1)
+    assert {c.rank for c in cases("conv_forward")} == {2}
+    assert {c.seed for c in cases("conv_forward")} == {0}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,8 @@ def test_steps_go_by_halves_from_the_magnitude_to_its_finest(x: float, dtype: st
 @pytest.mark.spec("GRAD-D2")
 def test_the_noise_of_exact_numbers_is_what_rounding_must_cost() -> None:
     """A quotient owes ε·|f| and ε·(|x| + h)·(|slope| + |bend|), over h, and half of that four times for the jump."""
-    for dtype, eps in ((np.float64, EPS), (np.float32, 2.0**-23)):
-        derivative, error, jump = at(0.0, lambda z, t=dtype: z.astype(t))
+    for dtype, eps in (("f8", EPS), ("f4", 2.0**-23)):
+        derivative, error, jump = at(0.0, methodcaller("astype", dtype))
         assert (derivative, jump) == (1, 0)
         assert error == pytest.approx(3 * (eps + EPS), rel=1e-9)
     # At 1 the noise is 2·ε·(1 + h); its share is least at h = 1/2, where the first extrapolation ends.
@@ -78,7 +79,7 @@ def test_polynomials_are_extrapolated_exactly_from_a_few_steps() -> None:
 
 
 @pytest.mark.spec("GRAD-D2")
-@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="longdouble is no wider than float64 here")
+@pytest.mark.skipif(bool(np.finfo(np.longdouble).eps > 1e-18), reason="longdouble is no wider than float64 here")
 def test_sums_are_formed_in_longdouble() -> None:
     large = 2.0**60
     found = differences(lambda z: np.concatenate([large * z, z, -large * z]), np.zeros(1), np.ones(3))

@@ -210,7 +210,7 @@ def test_outside_the_domain_it_cannot_tell() -> None:
 @pytest.mark.spec("GRAD-D4")
 def test_eight_units_in_the_last_place_are_rounding_and_nine_are_not() -> None:
     for units, verdict in ((8, "right"), (9, "wrong")):
-        narrow = np.float32([1 + units * 2.0**-23])
+        narrow = np.array([1 + units * 2.0**-23], np.float32)
         assert check_gradient(lambda z: z, lambda dz, z, g=narrow: g, [np.ones(1)], dz=np.ones(1)).verdict == verdict
     found = check_gradient(np.sin, lambda dz, z: -0.0 * dz, [np.ones(1)], dz=np.ones(1))
     assert str(found).partition(": ")[2].startswith("wrong: at [0] it is 0, the difference is 0.5403")
