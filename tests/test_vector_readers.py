@@ -127,8 +127,20 @@ BAD: dict[str, Callable[[str], str]] = {
     "without groups": lambda text: text.replace('"groups"', '"tests"'),
     "no object": lambda text: "[]",
     "of another kind": lambda text: re.sub(r'"dtypes": \[[^]]*\]', '"dtypes": 3', text),
+    # What a reader might pass over in silence.
+    "of another function": lambda text: text.replace('"function": "relu"', '"function": "relux"'),
+    "of an unknown dtype": lambda text: text.replace('"float64"', '"float46"'),
+    "with an unknown result": lambda text: text.replace('"valid"', '"vaild"'),
+    "without outputs": lambda text: text.replace('"outputs"', '"output"'),
+    "with outputs cut short": lambda text: re.sub(r'(?s)("outputs": .*?"data": \[[^,]*),[^]]*', r"\1", text),
+    "with arguments cut short": lambda text: re.sub(r'(?s)("z": .*?"data": \[[^,]*),[^]]*', r"\1", text),
+    "with bounds cut short": lambda text: re.sub(r'("float32": )0', r"\1[0]", text),
 }
-SAYS = {"of a newer version": "format 2, and this reader knows 1", "without a version": "format"}
+SAYS = {
+    "of a newer version": "format 2, and this reader knows 1",
+    "without a version": "format",
+    "of another function": "it is about relux",
+}
 
 
 @pytest.mark.spec("VEC-C1")
@@ -136,7 +148,9 @@ SAYS = {"of a newer version": "format 2, and this reader knows 1", "without a ve
 @pytest.mark.parametrize("reader", [PYTHON, JAVASCRIPT])
 def test_a_bad_file_is_named_and_no_pass(reader: str, bad: str, folder: Path) -> None:
     path = folder / "vectors" / "relu.json"
-    path.write_text(BAD[bad](path.read_text(encoding="utf-8")), encoding="utf-8")
+    good = path.read_text(encoding="utf-8")
+    path.write_text(BAD[bad](good), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") != good
     run = read(reader, folder)
     assert run.returncode != 0
     shown = run.stdout + run.stderr
@@ -151,4 +165,12 @@ def test_a_folder_without_files_is_no_pass(reader: str, folder: Path) -> None:
         path.unlink()
     run = read(reader, folder)
     assert run.returncode != 0
-    assert "there are no files in the folder vectors" in run.stdout + run.stderr
+    assert "there are no cases in the folder vectors" in run.stdout + run.stderr
+
+
+@pytest.mark.spec("VEC-C1")
+@pytest.mark.parametrize("reader", [PYTHON, JAVASCRIPT])
+def test_functions_without_a_known_name_are_no_pass(reader: str, folder: Path) -> None:
+    run = read(reader, folder)
+    assert run.returncode != 0
+    assert "has none of the functions" in run.stdout + run.stderr

@@ -3,7 +3,7 @@
 import copy
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,7 @@ def test_the_files_are_of_the_form_that_the_schema_has(function: str) -> None:
     [
         (("format",), 2),
         (("seed",), None),
+        (("flags", "not a flag"), "text"),
         (("groups",), []),
         (("groups", 0, "dtypes"), ["int8"]),
         (("groups", 0, "cases", 0, "result"), "perhaps"),
@@ -109,6 +110,35 @@ def test_the_schema_refuses(path: tuple[str | int, ...], value: Any) -> None:
     place[path[-1]] = value
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(file, SCHEMA)
+
+
+def misspelt(value: Any) -> Iterator[Any]:
+    """Every way to misspell one name in it, or to add one."""
+    if isinstance(value, dict):
+        yield value | {"more": 0}
+        for name, part in value.items():
+            yield {n: v for n, v in value.items() if n != name} | {f"{name}s": part}
+            yield from (value | {name: other} for other in misspelt(part))
+    elif isinstance(value, list):
+        for i, part in enumerate(value):
+            yield from ([*value[:i], other, *value[i + 1 :]] for other in misspelt(part))
+
+
+@pytest.mark.spec("VEC-D1")
+@pytest.mark.parametrize("function", FILES)
+def test_the_schema_refuses_a_name_that_is_none(function: str) -> None:
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    seen: set[str] = set()
+    for _, case in sorted(cases(function, "valid", "acceptable", "invalid"), key=lambda row: len(str(row))):
+        names = {case["result"], *case, *case["arguments"], *case["keywords"]}
+        if names <= seen:
+            continue
+        seen |= names
+        # Without flags, whose names are the catalogue's: another test compares them.
+        file = FILES[function] | {"flags": {}, "groups": [{"dtypes": ["float64"], "cases": [case]}]}
+        assert validator.is_valid(file)
+        for other in misspelt(file):
+            assert not validator.is_valid(other), other
 
 
 @pytest.mark.spec("VEC-D1", "VEC-D4")
