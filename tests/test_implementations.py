@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -75,16 +76,28 @@ def test_special_values_cross(language: str, tmp_path: Path) -> None:
         assert np.array_equal(z, conv_forward(x, w, stride=2, padding=((0, 1),)), equal_nan=True)
 
 
-@pytest.mark.spec("ORC-D6", "PROTO-D4")
-def test_a_planted_mistake_is_found(tmp_path: Path) -> None:
-    target = compiled(tmp_path, HERE / "layers.c", "-DFLIPPED")
-    for seed in range(3):
-        report = check(target, seed=seed, functions=OFFERED)
-        assert [n for n, r in report.results.items() if r.verdict == "fail"] == ["conv_forward", "conv_backward"]
-        failure = report.results["conv_forward"].failure
+def planted(language: str, folder: Path) -> str:
+    """Return a target whose kernels are the wrong way round."""
+    if language == "C":
+        return compiled(folder, HERE / "layers.c", "-DFLIPPED")
+    text = (HERE / "layers.mjs").read_text(encoding="utf-8")
+    assert text.count("k * gap") == 1
+    (folder / "flipped.mjs").write_text(text.replace("k * gap", "(kernel - 1 - k) * gap"), encoding="utf-8")
+    return f"exec:{tool('node')} {folder / 'flipped.mjs'}"
+
+
+@pytest.mark.spec("ORC-D6", "ORC-D8", "PROTO-D4")
+@pytest.mark.parametrize("language", ["C", "JavaScript"])
+def test_a_planted_mistake_is_named(language: str, tmp_path: Path) -> None:
+    target = planted(language, tmp_path)
+    report = check(target, functions=OFFERED)
+    wrong = {n: r.failure for n, r in report.results.items() if r.verdict == "fail"}
+    assert list(wrong) == ["conv_forward", "conv_backward"]
+    for name, failure in wrong.items():
         assert failure is not None
-        assert failure.case.size <= 5  # two pixels, two weights, a bias
-        assert f"reference-cnn check {target} --only conv_forward" in failure.reproduce
+        assert failure.diagnosis == ("flipped-kernel",)
+        assert failure.case.size <= 6  # two pixels, two weights, and a bias or two errors
+        assert f"reference-cnn check {shlex.quote(target)} --only {name}" in failure.reproduce
 
 
 def parts(path: Path) -> tuple[str, str, str]:
