@@ -26,7 +26,8 @@ ROWS = [
     [*(f"oracle.mistakes.{m}" for m in ("conv_windows", "conv_backward", "conv_dx"))],
     ["oracle.mistakes"],
     ["oracle.wire", "oracle.call", "oracle.targets", "oracle.targets.ask"],
-    ["oracle.windowed", "oracle.bounds", "oracle.notation", "oracle.targets.respond", "oracle.targets.channel"],
+    ["oracle.windowed", "oracle.bounds", "oracle.notation", "oracle.targets.respond"],
+    ["oracle.targets.guard", "oracle.targets.channel"],
     ["oracle.shapes", "oracle.targets.process"],
     [
         "oracle.numbers",

@@ -1,6 +1,7 @@
 """The protocol: what crosses is what was meant, and whatever a program does instead of answering is a finding."""
 
 import fcntl
+import inspect
 import json
 import re
 import stat
@@ -19,8 +20,10 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from strategies import Array
 
 from reference_cnn.oracle import Failure, TargetError, check, wire
+from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.targets import channel, process, remote
 from reference_cnn.oracle.targets.process import Program
+from reference_cnn.oracle.words import explanation
 
 SPEC = (Path(__file__).parents[1] / "spec" / "protocol.md").read_text(encoding="utf-8")
 # Without site-packages, so that it starts at once.
@@ -99,6 +102,30 @@ def test_sixteen_bits_are_numbers() -> None:
         assert plain["dtype"] == name
         assert plain["data"][3:] == ["NaN", "Infinity", "-Infinity"]
         assert same(wire.from_numbers(json.loads(json.dumps(plain))), array)
+
+
+@pytest.mark.spec("PROTO-D5")
+@pytest.mark.parametrize("name", ["float32", "float16", "bfloat16"])
+def test_numbers_are_rounded_to_the_dtype(name: str) -> None:
+    data = [0.1, -1e39, 1 + 2**-30]
+    with np.errstate(over="ignore"):
+        rounded = np.array(data).astype(wire.DTYPES[name])
+    assert np.isneginf(rounded[1])
+    assert same(wire.from_numbers({"dtype": name, "shape": [3], "data": data}), rounded)
+
+
+@pytest.mark.spec("PROTO-D3", "PROTO-D4")
+def test_the_table_has_every_function() -> None:
+    rows = re.findall(r"^\| (`.*`) \| (.*?) \| (.*?) ?\| (.*) \|$", SPEC, flags=re.MULTILINE)
+    found = {name: row[1:] for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    words = {"None": "(the window)", "False": "false"}
+    for name, layer in LAYERS.items():
+        arguments = ", ".join(layer.arguments + layer.positional)
+        parameters = inspect.signature(layer.reference).parameters.values()
+        defaults = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+        keywords = ", ".join(f"{k} {words.get(str(v), v)}" for k, v in defaults.items())
+        assert found.pop(name) == (arguments, keywords, ", ".join(layer.outputs))
+    assert not found
 
 
 @pytest.mark.spec("PROTO-D6")
@@ -187,17 +214,18 @@ def test_whatever_a_program_does_instead_is_a_finding(name: str, write: Write) -
 
 @pytest.mark.spec("PROTO-C2", "PROTO-D1")
 @pytest.mark.parametrize(
-    "lines",
+    ("lines", "more"),
     [
-        "time.sleep(99)",
-        "while True: print('x' * 10**5, file=sys.stderr)",
-        "print(json.dumps(z), end='', flush=True); time.sleep(99)",
+        ("time.sleep(99)", ""),
+        ("while True: print('x' * 10**5, file=sys.stderr)", "; its last words: xx"),
+        ("print('{\"id\": 1', end='', flush=True); time.sleep(99)", ": 8 bytes, but no line feed"),
     ],
 )
-def test_a_program_that_does_not_answer_is_ended(lines: str, write: Write) -> None:
+def test_a_program_that_does_not_answer_is_ended(lines: str, more: str, write: Write) -> None:
     failure = failure_of(write(lines), timeout=0.5)
     assert failure.kind == "hang"
-    assert failure.message.startswith("it does not answer within 0.5 s")
+    assert failure.message.startswith(f"it does not answer within 0.5 s{more}")
+    assert "a program of another language by hand [PROTO-D1]. Flush its output" in " ".join(explanation(failure))
 
 
 @pytest.mark.spec("PROTO-C1")

@@ -90,11 +90,23 @@ def test_an_exception_in_the_check_leaves_no_file(
 
 
 @pytest.mark.spec("PROTO-D6", "PROTO-C2")
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_no_file_and_no_process(end: signal.Signals, write: Write, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("end", "jobs", "status", "last"),
+    [
+        (signal.SIGINT, 1, 130, "reference-cnn: interrupted"),
+        (signal.SIGTERM, 1, 130, "reference-cnn: interrupted"),
+        (signal.SIGTERM, 2, 130, "reference-cnn: interrupted"),
+        (signal.SIGHUP, 1, -signal.SIGHUP, ""),
+        (signal.SIGKILL, 1, -signal.SIGKILL, ""),
+        (signal.SIGKILL, 2, -signal.SIGKILL, ""),
+    ],
+)
+def test_no_end_of_the_check_leaves_a_file_or_a_process(
+    end: signal.Signals, jobs: int, status: int, last: str, write: Write, tmp_path: Path
+) -> None:
     folders, mark = tmp_path / "folders", tmp_path / "mark"
     folders.mkdir()
-    lines = f"open({str(mark)!r}, 'w').write(str(os.getpid())); import time; time.sleep(99)"
+    lines = f"open({str(mark)!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}'); import time; time.sleep(99)"
     command = [
         sys.executable,
         "-m",
@@ -105,21 +117,24 @@ def test_an_interrupt_leaves_no_file_and_no_process(end: signal.Signals, write: 
         "z=1x3",
         "--timeout",
         "99",
+        "--jobs",
+        str(jobs),
     ]
     environment = {**os.environ, "TMPDIR": str(folders), "PYTHONPATH": str(PACKAGE.parent)}
     run = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while not (mark.exists() and mark.read_text()):
         assert run.poll() is None
         time.sleep(0.02)
-    assert len(list(folders.iterdir())) == 1
+    assert len(list(folders.iterdir())) == jobs
     run.send_signal(end)
     _, said = run.communicate(timeout=30)
-    assert run.returncode == 130
-    assert said.strip().endswith("reference-cnn: interrupted")
-    assert list(folders.iterdir()) == []
-    for _ in range(500):
-        if not Path(f"/proc/{mark.read_text()}").exists():
+    assert run.returncode == status
+    assert last in said
+    # The program, and the worker that has asked it.
+    processes = [Path("/proc") / number for number in mark.read_text().split()]
+    for _ in range(1000):
+        if not any(p.exists() for p in (*processes, *folders.iterdir())):
             break
         time.sleep(0.01)
     else:
-        pytest.fail("the program lives on")
+        pytest.fail(f"something is left of {processes} or {list(folders.iterdir())}")

@@ -96,8 +96,9 @@ def from_numbers(value: Any) -> Array:
         index = next((i for i, v in enumerate(data) if type(v) not in allowed), 0)
         raise WireError(f"data[{index}] = {quoted(data[index] if data else data)} in an array of {dtype.name}")
     try:
-        # Through float64, since NumPy rounds text and large integers to 16 bits its own way.
-        return np.array(data, dtype if dtype.kind in "iub" else np.float64).astype(dtype).reshape(shape)
+        # Through float64, since NumPy rounds text and large integers to 16 bits its own way; too large is infinite.
+        with np.errstate(over="ignore"):
+            return np.array(data, dtype if dtype.kind in "iub" else np.float64).astype(dtype).reshape(shape)
     except (OverflowError, ValueError) as error:
         raise WireError(f"data that do not fit {dtype.name} ({error})") from error
 

@@ -38,7 +38,11 @@ def _help(failure: Failure) -> str:
     if failure.kind == "purity":
         return "help: Answer in memory of your own, and leave the arguments as they are."
     if failure.kind in ("exception", "crash", "hang"):
-        return "help: The call is a valid one; ask this case alone, with --in-process under a debugger."
+        flush = " Flush its output after every answer." * (failure.kind == "hang")
+        return (
+            "help: The call is a valid one. Ask this case alone: Python with --in-process under a debugger, a program "
+            f"of another language by hand [PROTO-D1].{flush}"
+        )
     if failure.kind in ("shape", "dtype", "note"):
         return f"help: What is owed is an array like the right one, of {case.dtype}."
     if case.call.special == TIES:

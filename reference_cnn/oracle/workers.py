@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from itertools import groupby
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -87,6 +88,7 @@ class Crew:
     def __init__(self, place: Place, executor: Executor | None, jobs: int, *, strict: bool) -> None:
         self._place, self._given, self._jobs, self._strict = place, executor, jobs, strict
         self._own: Executor | None = None
+        self._hold: Connection | None = None
         self._asked_here = 0
         self._death = ""
 
@@ -122,7 +124,9 @@ class Crew:
         return [found for k in range(len(batches)) for found in done[k]]
 
     def close(self) -> None:
-        """End what was started here."""
+        """End what was started here at once, whatever it is doing."""
+        if self._hold:
+            self._hold.close()
         if self._own:
             self._own.shutdown(cancel_futures=True)
 
@@ -155,8 +159,20 @@ class Crew:
             return self._given
         if self._own is None:
             # Spawned: this process may have threads, which do not survive a fork.
-            self._own = ProcessPoolExecutor(self._jobs, multiprocessing.get_context("spawn"))
+            context = multiprocessing.get_context("spawn")
+            end, self._hold = context.Pipe(duplex=False)
+            self._own = ProcessPoolExecutor(self._jobs, context, _end_with, (end,))
         return self._own
+
+
+def _end_with(pipe: Connection) -> None:
+    """In a worker: let it end, with its target, as soon as the other end is closed, if only by a killed process."""
+
+    def wait() -> None:
+        pipe.poll(None)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def in_batches(questions: Sequence[Case]) -> Iterator[list[Case]]:

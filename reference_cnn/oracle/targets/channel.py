@@ -5,9 +5,12 @@ import os
 import select
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 import weakref
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from reference_cnn.oracle.targets.ask import UnansweredError
@@ -20,6 +23,8 @@ KEPT, QUOTED = 2**13, 300
 LONGEST, LARGEST = 2**28, 2**32
 # Seconds that a program has to end by itself: after its input has been closed, or its output.
 GRACE = 1.0
+
+GUARD = Path(__file__).with_name("guard.py")
 
 READY = select.POLLIN | select.POLLHUP | select.POLLERR if hasattr(select, "poll") else 0
 
@@ -67,13 +72,24 @@ class Channel:
         self._received = bytearray()
         self._searched = 0
         self._said = bytearray()
-        # Whatever happens to this object, nothing of the program is left behind.
+        # Whatever happens to this object, nothing of the program is left behind; its guard sees to this process.
         self._end = weakref.finalize(self, _end, self._process)
+        self._guard = _guard(self._process.pid)
+        self._relieve = weakref.finalize(self, _end, self._guard)
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def pid(self) -> int:
         """The number of the process."""
         return self._process.pid
+
+    def make_folder(self) -> str:
+        """Make a folder for files, and return its name; it is removed with the program."""
+        self._folder = tempfile.TemporaryDirectory(prefix="reference-cnn-")
+        if self._guard.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self._guard.stdin.write(os.fsencode(self._folder.name) + b"\n")
+        return self._folder.name
 
     def write(self, data: bytes, deadline: Deadline) -> None:
         """Write all of it; read meanwhile what the program writes."""
@@ -112,11 +128,14 @@ class Channel:
             if self._process.stdin:
                 self._process.stdin.close()
             self._wait()
-            self._end()
+            self.kill()
 
     def kill(self) -> None:
-        """End the program at once, and everything that it has started."""
+        """End the program at once, and everything that it has started; its guard is the last to go."""
         self._end()
+        if self._folder:
+            self._folder.cleanup()
+        self._relieve()
 
     def _take(self, count: int) -> bytes:
         taken = bytes(self._received[:count])
@@ -153,7 +172,8 @@ class Channel:
     def _late(self, seconds: float) -> UnansweredError:
         if self._process.poll() is not None:
             return self._death()  # what it has started keeps its output open
-        return UnansweredError("hang", f"it does not answer within {seconds:g} s" + self._last_words())
+        begun = f": {len(self._received)} bytes, but no line feed" * bool(self._received)
+        return UnansweredError("hang", f"it does not answer within {seconds:g} s{begun}{self._last_words()}")
 
     def _death(self) -> UnansweredError:
         self._wait()
@@ -186,8 +206,21 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def _guard(group: int) -> "subprocess.Popen[bytes]":
+    """Start what ends a group of processes when this one is killed."""
+    # Isolated and without site-packages: it starts at once, and nothing makes it something else.
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", str(GUARD), str(group)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        start_new_session=True,
+    )
+
+
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Kill the program's whole group, and leave no zombie and no pipe."""
+    """Kill a process with its whole group, and leave no zombie and no pipe."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -4,7 +4,6 @@ import importlib
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ class Program:
         self._command, self._environment, self._working = list(command), environment, folder
         self._timeout, self._memory = timeout, memory
         self._channel: Channel | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: str | None = None
         self._number = 0
         self._form = "numbers"
         self.starts = 0
@@ -56,6 +55,7 @@ class Program:
             greeting = self._exchange(self._channel, {"ask": "hello", "protocol": VERSION}, START)
             if "error" not in greeting:
                 self._settle(greeting)
+                self._folder = self._channel.make_folder() if self._form == "files" else None
                 _limit_memory(self._channel.pid, self._memory)
         except BaseException:
             self.stop()
@@ -67,8 +67,8 @@ class Program:
         channel = self._channel or self._restarted()
         try:
             if self._folder:
-                _emptied(self._folder.name)
-                content["folder"] = self._folder.name
+                _emptied(self._folder)
+                content["folder"] = self._folder
             return self._exchange(channel, {"ask": name, **content}, self._timeout)
         except BaseException:
             self.stop()
@@ -81,7 +81,7 @@ class Program:
         if not isinstance(value, dict) or "file" not in value:
             return wire.from_numbers(value)
         path = Path(str(value["file"]))
-        if not self._folder or path.parent != Path(self._folder.name):
+        if not self._folder or path.parent != Path(self._folder):
             raise wire.WireError(f"a file {str(path)!r}, which is not in the folder of the request")
         if (count := wire.byte_count(value)) > LARGEST:
             raise wire.WireError(f"a file for more than {LARGEST} bytes")
@@ -100,19 +100,13 @@ class Program:
         """End the program at once, and remove its files."""
         if self._channel:
             self._channel.kill()
-        self._forget()
+        self._channel = self._folder = None
 
     def close(self) -> None:
         """Let the program end, and remove its files."""
         if self._channel:
             self._channel.close()
-        self._forget()
-
-    def _forget(self) -> None:
-        self._channel = None
-        if self._folder:
-            self._folder.cleanup()
-            self._folder = None
+        self._channel = self._folder = None
 
     def _restarted(self) -> Channel:
         try:
@@ -135,8 +129,6 @@ class Program:
             raise UnansweredError(
                 "malformed", f'arrays {wire.quoted(self._form)} where there are "numbers", "files" and "frames"'
             )
-        if self._form == "files":
-            self._folder = tempfile.TemporaryDirectory(prefix="reference-cnn-")
 
     def _exchange(self, channel: Channel, message: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Write one request and read one answer [PROTO-D1, PROTO-C1, PROTO-C2]."""
@@ -167,7 +159,7 @@ class Program:
                 frames.append(wire.as_bytes(value))
                 written[name] = {**wire.header(value), "bytes": len(frames[-1]), **_traits(value)}
             elif self._folder and value.size > LARGE:
-                path = Path(self._folder.name) / name
+                path = Path(self._folder) / name
                 path.write_bytes(wire.as_bytes(value))
                 written[name] = {**wire.header(value), "file": str(path)}
             else:
