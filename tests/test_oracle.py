@@ -454,6 +454,31 @@ LARGE: dict[str, Functions] = {
 }
 
 
+def far_apart(x: Array, w: Array, b: Any = None, **options: Any) -> Array:
+    rare = options.get("stride") == 4 and options.get("padding") == "same" and w[0, 0].size == 1
+    return conv_forward(x, w, b, **options) + rare
+
+
+@pytest.mark.spec("ORC-D6")
+@pytest.mark.parametrize(
+    ("functions", "text"),
+    [
+        (LARGE["many filters"], "x=1x1x1x1 w=17x1x1x1"),
+        (LARGE["many neurons"], "x=1x1 w=1x9"),
+        ({"conv_backward": lambda dz, x, w: averaged(conv_backward(dz, x, w), 1 + (w.shape[1] > 32))},
+         "x=1x33x1x1 w=1x33x1x1"),
+        ({"conv_forward": far_apart}, "x=1x1x1x1 w=1x1x1x1 stride=4 padding=same"),
+        ({"softmax": lambda z: np.zeros(z.shape) if z.shape[-1] > 100 else reference_cnn.softmax(z)}, "z=1x101"),
+    ],
+)  # fmt: skip
+def test_a_case_that_few_meet_is_made_as_small_as_it_can_be(functions: Functions, text: str) -> None:
+    """No random call may fail; then the one at hand loses sizes and options until it would be answered rightly."""
+    (name,) = functions
+    failure = check(functions, functions=[name]).results[name].failure
+    assert failure is not None
+    assert failure.case.text == text
+
+
 @pytest.mark.spec("ORC-D2")
 @pytest.mark.parametrize("name", LARGE)
 def test_sizes_beyond_a_tile_and_tiny_numbers_are_asked(name: str) -> None:

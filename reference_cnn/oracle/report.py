@@ -274,6 +274,8 @@ def _listed(failure: Failure, room: int) -> list[str]:
     if failure.answer is None or failure.right is None or failure.wrong is None:
         return []
     places, most = np.argwhere(failure.wrong), max(min(LISTED, room - 2), 1)
+    if len(places) == 1:  # the worst, of which the line below says the same
+        return []
     lines = [
         f"{failure.output}{p.tolist()} is {failure.answer[tuple(p)]:.9g}, expected {failure.right[tuple(p)]:.9g}"
         for p in places[:most]

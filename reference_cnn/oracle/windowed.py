@@ -72,8 +72,8 @@ def conv_calls(rank: int, draw: Draw, effort: Effort, spread: float) -> list[Cal
         if rank < 3
         else conv_call((9, 1, 4, 3, 2), (9, 1, 2, 2, 1)),
         # More than 32 channels or filters, 256 taps or positions.
-        conv_call((2, 33, *cycle((4, 3, 3), rank)), (3, 33, *[3] * rank), padding=1),
-        conv_call((2, 1, *k), (33, 1, *k), padding=1),
+        conv_call((2, 33, *cycle((4, 5, 3), rank)), (3, 33, *[3] * rank)),
+        conv_call((2, 1, *cycle((4, 3, 3), rank)), (33, 1, *k)),
         conv_call((1, 1, *LONG[min(rank, 3)], *[3] * (rank - 3)), (2, 1, *[3] * rank), stride=2, padding=1),
         # Where "same" needs less padding than at stride 1, or more for the dilation.
         conv_call((3, 2, *cycle((4, 6, 5), rank)), (4, 2, *[3] * rank), padding="same", stride=2),
