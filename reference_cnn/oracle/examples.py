@@ -42,8 +42,10 @@ def _explained(mistake: Mistake) -> str:
         f"help: {mistake.remedy}",
         f"Where it hides: {mistake.hides}.",
     ]
-    if mistake.seen or mistake.errata:
-        paragraphs.append(f"Seen: {', '.join(mistake.seen + mistake.errata)}.")
+    if mistake.seen:
+        confirmed = " (✓: confirmed or fixed there)" * any("✓" in s for s in mistake.seen)
+        paragraphs.append(f"Seen: {', '.join(mistake.seen)}{confirmed}.")
+    paragraphs += [f"Erratum: reference-cnn explain {e}" for e in mistake.errata]
     lines = [line for p in paragraphs for line in wrapped(p)]
     return "\n".join([*lines, "", *example(mistake)]).rstrip()
 
@@ -53,9 +55,11 @@ def example(mistake: Mistake) -> list[str]:
     function, way, question = _telling(mistake)
     right = _answer(getattr(reference_cnn, function), function, question)
     wrong = _answer(mistake.wraps[function][way](getattr(reference_cnn, function)), function, question, mistake)
-    options = "".join(f", {k}={v}" for k, v in question.options.items())
+    options = "".join(f", {k}={v!r}" for k, v in question.options.items())
     dtype = next(iter(question.arrays.values())).dtype
-    lines = [*wrapped(f"For example, {function}({', '.join(question.arrays)}{options}) in {dtype}:"), ""]
+    said = [question.note] * bool(question.note) + ["the second of two equal calls"] * mistake.stateful
+    call = ", ".join([f"For example, {function}({', '.join(question.arrays)}{options}) in {dtype}", *said])
+    lines = [*wrapped(f"{call}:"), ""]
     blocks = [b for name, a in question.arrays.items() for b in blocks_of(name, a.astype(float))]
     if isinstance(wrong, str) or isinstance(right, str):
         return [*lines, *side_by_side(blocks), f"Yours raises {wrong}"]
@@ -63,8 +67,7 @@ def example(mistake: Mistake) -> list[str]:
         if not _equal(value, wrong[name]):
             blocks += blocks_of(f"your {name}", wrong[name], _marks(wrong[name], value))
             blocks += blocks_of(f"right {name}", value)
-    after = " The second of two equal calls is shown." * mistake.stateful
-    return [*lines, *side_by_side(blocks)[:-1], *([after.strip()] if after else [])]
+    return [*lines, *side_by_side(blocks)[:-1]]
 
 
 Telling = tuple[str, int, Question]

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +12,13 @@ import reference_cnn
 from reference_cnn._validate import Array
 
 
-class Question(NamedTuple):
-    """Arrays by name, and keyword arguments."""
+@dataclass(frozen=True)
+class Question:
+    """Arrays by name, keyword arguments, and what else has to be known of them."""
 
     arrays: dict[str, Array]
-    options: dict[str, Any]
+    options: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
 
 
 SPACES = [(1, 1), (1, 2), (2, 1), (1, 3), (2, 2), (1, 4), (2, 3), (3, 2), (3, 3), (3, 4), (4, 4)]
@@ -35,34 +38,95 @@ CONV_OPTIONS: list[dict[str, Any]] = [
     {"padding": "same", "stride": 2},
     {"groups": 2},
 ]
+# How many numbers more one takes rather than an option.
+OPTION = 8
 POOL_OPTIONS: list[dict[str, Any]] = [{}, {"stride": 1}, {"padding": 1, "stride": 1}, {"padding": 1}]
 
-# What generic small integers do not show.
+
+def _image(*rows: list[float]) -> Array:
+    """One image, filter or error of one channel."""
+    return np.array([[rows]], dtype=np.float64)
+
+
+def _maps(*maps: list[list[float]]) -> Array:
+    """One image or error of several channels."""
+    return np.array([maps], dtype=np.float64)
+
+
+# What generic small integers do not show, or not as clearly, and the numbers of the errata. Powers of ten let one read
+# off which element is multiplied by what.
 SPECIAL: dict[str, list[Question]] = {
-    "stride-axis": [Question({"x": np.array([[[[2.0, 5, 1, 3]]]]), "w": -np.ones((1, 1, 1, 1))}, {"stride": (2, 3)})],
-    "dilation-plus-one": [
-        Question({"x": np.array([[[[2.0, 1, 4, 3]]]]), "w": np.array([[[[3.0, 1]]]])}, {"dilation": 2, "stride": 2})
+    "flipped-kernel": [Question({"x": _image([1, 7, 2], [11, 1, 23], [2, 2, 2]), "w": _image([1, 1], [0, 1])})],
+    "transposed-kernel": [Question({"x": _image([1, 2], [3, 4]), "w": _image([1, 2], [0, 1])})],
+    "short-loop": [Question({"x": _image([1, 2, 3]), "w": _image([2, 1])})],
+    "stride-axis": [Question({"x": _image([2, 5, 1, 3]), "w": _image([-1])}, {"stride": (2, 3)})],
+    "ignored-dilation": [Question({"x": _image([1, 2, 3]), "w": _image([1, 10])}, {"dilation": 2, "stride": 2})],
+    "dilation-plus-one": [Question({"x": _image([1, 2, 3, 4]), "w": _image([1, 10])}, {"dilation": 2, "stride": 2})],
+    "stride-dilation": [Question({"x": _image([1, 2, 3]), "w": _image([1, 10])}, {"stride": 2})],
+    "same-lower": [Question({"x": _image([1, 2]), "w": _image([1, 10])}, {"padding": "same"})],
+    "pad-half": [Question({"x": _image([1, 2, 3, 4]), "w": _image([1, 10, 100])}, {"padding": "same", "stride": 2})],
+    "same-stride-1": [
+        Question({"x": _image([1, 2, 3, 4]), "w": _image([1, 10, 100])}, {"padding": "same", "stride": 2})
     ],
+    "im2col-order": [Question({"x": _maps([[1, 2]], [[3, 4]]), "w": _maps([[1, 10]], [[100, 1000]])})],
+    "swapped-space": [Question({"x": _image([1, 2, 3], [4, 5, 6]), "w": _image([1, 10], [100, 1000])})],
     "narrow-accumulation": [
-        Question({"x": np.array([[[[2048, 1, 1, 1]]]], np.float16), "w": np.ones((1, 1, 1, 4), np.float16)}, {})
+        Question({"x": _image([2048, 1, 1, 1]).astype(np.float16), "w": _image([1, 1, 1, 1]).astype(np.float16)})
     ],
     "ignored-strides": [
-        Question({"x": np.array([[[[1.0, 2], [3, 4]]]]).swapaxes(2, 3), "w": np.ones((1, 1, 1, 1))}, {})
+        Question({"x": _image([1, 2], [3, 4]).swapaxes(2, 3), "w": _image([1])}, note="where x is a transposed view")
     ],
-    "sigmoid-overflow": [Question({"z": np.array([-12, 0, 12], np.float16)}, {})],
-    "sigmoid-by-tanh": [Question({"z": np.array([-40.0, 0, 40])}, {})],
-    "sigmoid-prime-cancel": [Question({"z": np.array([-40.0, 0, 40])}, {})],
-    "integer-output": [
-        Question({"x": np.array([[[[1.5, 2]]]]), "w": np.array([[[[3.0, 1]]]])}, {}),
-        Question({"x": np.array([[1.5, 2]]), "w": np.array([[3.0], [1]])}, {}),
+    "mean-over-positions": [Question({"dz": _image([2, 4]), "x": _image([1, 3]), "w": _image([-1])})],
+    "dw-stride": [Question({"dz": _image([1, 10]), "x": _image([1, 2, 3]), "w": _image([1])}, {"stride": 2})],
+    "dw-stride-dilation": [
+        Question({"dz": _image([1, 2]), "x": _image([1, 2, 3, 4]), "w": _image([1, 1])}, {"stride": 2})
     ],
-    "relu-mask": [Question({"z": np.array([-1.0, 0, 1])}, {})],
-    "softmax-global-max": [Question({"z": np.array([[1000.0, 1000], [0, 0]])}, {})],
-    "softmax-no-max": [Question({"z": np.array([[1000.0, 1000]])}, {})],
-    "log-of-softmax": [Question({"z": np.array([[0.0, 1000]]), "labels": np.array([0])}, {})],
-    "pool-all-ties": [
-        Question({"dy": np.array([[[[5.0]]]]), "x": np.array([[[[3.0, 3]]]])}, {"window": (1, 2)}),
+    "dw-product-of-means": [
+        Question(
+            {
+                "dz": np.array([-5.0, 1]).reshape(2, 1, 1, 1),
+                "x": np.array([-3.0, -2]).reshape(2, 1, 1, 1),
+                "w": _image([1]),
+            }
+        )
     ],
+    "dw-scrambled-map": [
+        Question(
+            {
+                "dz": _maps([[0, 1], [2, 3]], [[10, 11], [12, 13]]),
+                "x": _image([1, 2], [3, 4]),
+                "w": _maps([[1]], [[1]]).swapaxes(0, 1),
+            }
+        )
+    ],
+    "transposed-weights": [Question({"x": np.array([[1.0, 2]]), "w": np.array([[1.0, 2], [3, 4]])})],
+    "dense-untransposed": [
+        Question({"dz": np.array([[1.0, 2]]), "x": np.array([[1.0, 1]]), "w": np.array([[1.0, 2], [3, 4]])})
+    ],
+    "dense-updated-weights": [
+        Question(
+            {"dz": np.array([[2.0]]), "x": np.array([[1.0]]), "w": np.array([[1.0]])},
+            note="with a learning rate of 0.1",
+        )
+    ],
+    "flatten-order": [
+        Question(
+            {"x": np.array([[1.0, 2, 3, 4]]), "w": np.array([[1.0], [10], [100], [1000]])},
+            note="where x holds two channels of two pixels",
+        )
+    ],
+    "integer-output": [Question({"x": _image([1.5, 2]), "w": _image([3, 1])})],
+    "prime-of-input": [Question({"z": np.array([2.0])})],
+    "sigmoid-overflow": [Question({"z": np.array([-12, 0, 12], np.float16)})],
+    "sigmoid-by-tanh": [Question({"z": np.array([-40.0, 0, 40])})],
+    "sigmoid-prime-cancel": [Question({"z": np.array([-40.0, 0, 40])})],
+    "relu-mask": [Question({"z": np.array([-1.0, 0, 1])})],
+    "softmax-global-max": [Question({"z": np.array([[1000.0, 1000], [0, 0]])})],
+    "softmax-no-max": [Question({"z": np.array([[1000.0, 1000]])})],
+    "softmax-axis": [Question({"z": np.array([[0.0, 2], [1, 1]])})],
+    "log-of-softmax": [Question({"z": np.array([[0.0, 1000]]), "labels": np.array([0])})],
+    "label-not-subtracted": [Question({"z": np.array([[0.0, 0]]), "labels": np.array([0])})],
+    "pool-all-ties": [Question({"dy": _image([5]), "x": _image([3, 3])}, {"window": (1, 2)})],
 }
 
 
@@ -86,7 +150,8 @@ Shapes = tuple[dict[str, tuple[int, ...]], dict[str, Any]]
 
 
 def _size(shapes: Shapes) -> int:
-    return sum(math.prod(s) for s in shapes[0].values()) + len(shapes[1])
+    """Numbers to work with; an option costs more than a few of them."""
+    return sum(math.prod(s) for s in shapes[0].values()) + OPTION * len(shapes[1])
 
 
 def _numbers(name: str, *shape: int) -> Array:
@@ -117,7 +182,7 @@ def _with_dz(kind: str, arrays: dict[str, Array], options: dict[str, Any]) -> di
 
 
 def _pool(function: str) -> Iterator[Question]:
-    for size, window, o in product(SPACES[1:], KERNELS[1:], POOL_OPTIONS):
+    for o, size, window in product(POOL_OPTIONS, SPACES[1:], KERNELS[1:]):
         x = _numbers("x", 1, 1, *size)
         # Numbers that are all negative tell padding with 0, or a start from 0.
         for image in (x, -np.abs(x)):

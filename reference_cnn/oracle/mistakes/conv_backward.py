@@ -126,14 +126,14 @@ BACKWARD = (
     Mistake(
         "mean-of-gradients",
         "You divide all gradients, dx too, by the number of images.",
-        "The loss has already divided where it is a mean; or keep your convention and say so.",
+        "Leave it to the loss: one that is a mean has divided already; or keep your convention and say so.",
         "one image",
         {name: (gradients(**{g: _divided(g, _images) for g in ("dx", "dw", "db")}),) for name in BACKWARD_NAMES},
         kind="convention",
     ),
     Mistake(
         "mean-over-positions",
-        "You divide dw and db by the number of images times that of output positions.",
+        "You divide dw and db by the number of images times the number of output positions.",
         "A kernel is used at every position: sum over all of them; or keep your convention and say so.",
         "one image and one output position",
         _conv(dw=_divided("dw", _outputs), db=_divided("db", _outputs)),
@@ -142,8 +142,8 @@ BACKWARD = (
     ),
     Mistake(
         "dw-stride",
-        "In dw your windows lie at o, not at o·stride.",
-        "dw[k] = Σ dz[o] · x[o·stride + k·dilation − before].",
+        "In dw your window of output o starts at o, not at o·stride.",
+        "dw[k] is the sum over all outputs o of dz[o] · x[o·stride + k·dilation − before].",
         "stride 1",
         _conv(dw=_dw_stride),
     ),
@@ -158,7 +158,7 @@ BACKWARD = (
     Mistake(
         "dw-flipped",
         "Your dw is turned by 180°.",
-        "dw is a correlation of x with dz: x[o + k], not x[o − k].",
+        "dw is the correlation of x with dz, not the convolution: dw[k] sums dz[o]·x[o + k].",
         "1×1 kernels",
         _conv(dw=lambda call: _flip(call.answer.dw)),
         ("nntrainer#705✓", "NNPACK#15✓"),
@@ -181,7 +181,7 @@ BACKWARD = (
     ),
     Mistake(
         "dw-last-image",
-        "Of the batch, a single image reaches your dw.",
+        "Of the whole batch one image alone reaches your dw: the last, or the first.",
         "Use += over the images, and return after the loop, not in it.",
         "one image",
         {
@@ -192,8 +192,8 @@ BACKWARD = (
     ),
     Mistake(
         "dw-product-of-means",
-        "You average the images and their errors before you multiply them.",
-        "Multiply image by image, then sum: the mean of products is not the product of means.",
+        "You multiply the mean of the images by the mean of their errors (N times), not image by image.",
+        "Multiply each image by its own error, then sum: the mean of products is not the product of means.",
         "one image; images or errors that are all the same",
         _both(dw=_product_of_means),
         ("the article",),
@@ -218,14 +218,14 @@ BACKWARD = (
     Mistake(
         "dw-ignored-groups",
         "Your dw takes every group's channels from the first group.",
-        "Filter f learns from channels j·C/groups and following, where j = f // (F/groups).",
+        "Filter f learns from the channels [j·C/groups : (j + 1)·C/groups] of its group j = f // (F/groups).",
         "one group",
         _conv(dw=_dw_ignored_groups),
         ("pytorch#51430✓", "burn#1891✓"),
     ),
     Mistake(
         "dw-doubled",
-        "Your dw adds up from call to call.",
+        "Your dw adds up from one call to the next.",
         "Set the gradient to 0 before each backward pass, or return a new array.",
         "the first call",
         dict.fromkeys(BACKWARD_NAMES, (_accumulating,)),
@@ -234,8 +234,8 @@ BACKWARD = (
     ),
     Mistake(
         "db-mean",
-        "Your db is a mean over the images, or over images and positions, where it is a sum.",
-        "db[f] = dz.sum() over everything but the filters.",
+        "Your db is a mean over the images, or over images and positions, where the definition sums.",
+        "Sum dz over everything but the filters (the neurons), and divide by nothing.",
         "one image (and one output position)",
         {
             "conv_backward": (gradients(db=_divided("db", _images)), gradients(db=_divided("db", _outputs))),
@@ -244,7 +244,7 @@ BACKWARD = (
     ),
     Mistake(
         "db-one-image",
-        "Of the batch, a single image reaches your db.",
+        "Of the whole batch one image alone reaches your db: the first, or the last.",
         "Sum dz over the images too.",
         "one image",
         {

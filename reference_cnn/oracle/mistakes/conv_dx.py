@@ -78,16 +78,16 @@ def _dx_shifted_by_tail(call: Backward) -> Array:
 INPUT_GRADIENT = (
     Mistake(
         "dx-unrotated",
-        "In dx the kernel is the wrong way round: turned by 180° where it is not to be, or the reverse.",
-        "Scatter dz[o]·w[k] to o + k as it is; only as a full correlation of dz does it need the rotated kernel.",
+        "In dx you have the kernel the wrong way round: turned by 180° where it should not be, or the reverse.",
+        "Add dz[o]·w[k] to dx[o + k], w as it is; only a full correlation of dz needs it turned by 180°.",
         "1×1 kernels, and kernels that look the same turned by 180°",
         _conv(dx=lambda call: call.again(w=_flip(call.w)).dx),
         ("DeepLearnToolbox#41",),
     ),
     Mistake(
         "dx-stride",
-        "In dx your windows lie at o, not at o·stride.",
-        "Add dz[o]·w[k] to dx[o·stride + k·dilation − before]; as a convolution, put stride − 1 zeros between dz's.",
+        "In dx your window of output o starts at o, not at o·stride.",
+        "Add dz[o]·w[k] to dx[o·stride + k·dilation − before]; a convolution needs stride − 1 zeros between errors.",
         "stride 1",
         _conv(dx=_dx_stride),
         ("candle#633",),
@@ -116,9 +116,9 @@ INPUT_GRADIENT = (
     ),
     Mistake(
         "dx-tail",
-        "Your dx is wrong where a tail of x is read by no window: the stride does not divide.",
-        "Give dx the size of x; the unread tail, at the end, has gradient 0.",
-        "(size + pads − span) divisible by the stride",
+        "Where the stride does not divide, no window reads the end of x: there your dx is too short, or shifted.",
+        "Give dx the size of x; the unread end has gradient 0.",
+        "a last window that ends where the padded image ends",
         {"conv_backward": (gradients(dx=_dx_without_tail), gradients(dx=_dx_shifted_by_tail))},
         ("backpack#30✓", "FlagGems#1576✓"),
     ),

@@ -75,7 +75,7 @@ def _swapped_sizes(below: Callable[..., Any]) -> Callable[..., Any]:
 WINDOWS = (
     Mistake(
         "stride-axis",
-        "You take the stride of one axis for another.",
+        "You use the stride of one axis for another axis.",
         "The first stride moves along rows (height), the second along columns (width).",
         "equal strides on all axes",
         {
@@ -130,7 +130,7 @@ WINDOWS = (
     Mistake(
         "pad-half",
         'You pad kernel // 2 on both sides for "same", whatever the size and the stride.',
-        "The total is (ceil(size / stride) − 1)·stride + span − size; half of it goes before.",
+        "The total is (ceil(size / stride) − 1)·stride + dilation·(kernel − 1) + 1 − size; half of it goes before.",
         "stride 1 with an odd kernel",
         _same_only(lambda x, w, o: tuple(k // 2 for k in w.shape[2:])),
         ("root#21737",),
@@ -138,7 +138,7 @@ WINDOWS = (
     Mistake(
         "same-stride-1",
         'You pad for "same" as if the stride were 1.',
-        "The total is (ceil(size / stride) − 1)·stride + span − size, which depends on the stride.",
+        "The total is (ceil(size / stride) − 1)·stride + dilation·(kernel − 1) + 1 − size: the stride counts.",
         "stride 1, and sizes at which the totals agree",
         _same_only(lambda x, w, o: windows(x, w, {**o, "stride": 1}).pads),
     ),
@@ -161,21 +161,21 @@ WINDOWS = (
         "dilation-plus-one",
         "You take the dilation for the number of elements skipped: your taps lie one too far apart.",
         "With dilation d, tap k reads element o·stride + k·d; d = 1 skips nothing.",
-        "calls without a dilation, 1×1 kernels",
+        "calls that leave the dilation out; 1×1 kernels",
         _with(_one_more),
     ),
     Mistake(
         "stride-dilation",
         "You exchange stride and dilation.",
-        "Window o starts at o·stride, its tap k lies k·dilation further.",
+        "Window o starts at o·stride; its tap k lies k·dilation further on.",
         "a stride equal to the dilation",
         _with(lambda x, w, o: {"stride": o.get("dilation", 1), "dilation": o.get("stride", 1)}),
     ),
     Mistake(
         "short-loop",
         "Your loop over the output ends one too early: the last row or column stays 0.",
-        "There are (size + pads − span) // stride + 1 outputs on each axis; range() already leaves out its end.",
-        "data that are 0 there",
+        "Go through all (size + pads − dilation·(kernel − 1) − 1) // stride + 1 outputs: range(n) leaves out n itself.",
+        "outputs that are 0 there anyway",
         _short_loop(),
         ("open-iris#225✓",),
     ),

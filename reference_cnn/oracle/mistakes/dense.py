@@ -63,7 +63,7 @@ DENSE = (
         "dense-untransposed",
         "You forget a transpose: dx = dz @ w.",
         "dx = dz @ w.T.",
-        "symmetric weights; unless there are as many inputs as neurons, it raises",
+        "symmetric weights; unless there are as many inputs as neurons, the sizes do not fit",
         {"dense_backward": (gradients(dx=_dx_untransposed),)},
         ("tvm#5695✓",),
     ),

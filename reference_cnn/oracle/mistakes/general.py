@@ -24,14 +24,14 @@ GENERAL = (
     Mistake(
         "negated-gradient",
         "Your derivatives have the wrong sign.",
-        "Return ∂E/∂x itself; the minus of gradient descent belongs to the update, and d(o − y)²/do to o − y.",
+        "Return ∂E/∂x itself: the minus of gradient descent belongs to the update. Of (y − o)²/2 it is o − y.",
         "gradients that are 0",
         _times(-1, THREE + ONE),
     ),
     Mistake(
         "doubled-gradient",
         "Your derivatives are twice what they should be.",
-        "E has a factor ½ that cancels the 2 of the square; and look for a gradient that is added twice.",
+        "Look for a gradient that is added twice, or a 2 that the ½ of E should have cancelled.",
         "gradients that are 0",
         # Of a squared error it is the missing ½, a mistake of its own.
         _times(2, THREE + tuple(name for name in ONE if name != "squared_error_prime")),
@@ -39,7 +39,7 @@ GENERAL = (
     Mistake(
         "halved-gradient",
         "Your derivatives are half of what they should be.",
-        "The factor ½ of E cancels against the square's 2: nothing is left to halve.",
+        "Look for a ½ too many: that of E cancels the 2 of the square.",
         "gradients that are 0",
         _times(0.5, THREE + ONE),
     ),

@@ -82,14 +82,14 @@ LOSS = (
         "log-of-softmax",
         "You take the logarithm of the softmax, which is log 0 once it underflows.",
         "log softmax(z) = z − max − log Σ exp(z − max): no logarithm of 0 is taken.",
-        "wherever the right class has a probability above 0",
+        "labels whose probability does not underflow to 0",
         {"cross_entropy": (_log_of_softmax,)},
         native=True,
     ),
     Mistake(
         "softmax-twice",
-        "You apply the softmax twice: your cross-entropy is given logits, not probabilities.",
-        "Leave out one of the two.",
+        "You apply the softmax twice: to the logits, and to what comes out.",
+        "Your function is given logits: take their softmax once.",
         "one class",
         {
             name: (lambda below: lambda z, labels: below(softmax(z), labels),)

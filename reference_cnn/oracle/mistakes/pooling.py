@@ -112,7 +112,7 @@ def _stride_one(below: Implementation) -> Implementation:
 POOLING = (
     Mistake(
         "pool-zero-pad",
-        "Your max pooling pads with 0, and 0 wins where all numbers are negative.",
+        "Your max pooling pads with 0, and 0 wins where a window's numbers are all negative.",
         "Pad with −∞, or leave padding out of the maximum.",
         "no padding; data that are not negative",
         {"max_pool_forward": (_zero_pad,)},
@@ -153,7 +153,7 @@ POOLING = (
     Mistake(
         "pool-backward-divisor",
         "Your backward pass divides by something else than the forward pass.",
-        "Use the same count in both.",
+        "Divide by the count that the forward pass divides by.",
         "no padding",
         {"avg_pool_backward": (_other_divisor, _undivided)},
         ("pytorch#198119",),
