@@ -147,8 +147,10 @@ def cross_entropy_prime(z: ArrayLike, labels: ArrayLike) -> Array:
     dz = softmax(z)
     rows = np.arange(len(z))
     # Not softmax − 1, which cancels where the network is sure and right: minus the sum of the others.
+    at_labels = dz[rows, labels]
     dz[rows, labels] = 0
-    dz[rows, labels] = -dz.sum(axis=1)
+    # Of one class the others are none; a NaN is one all the same.
+    dz[rows, labels] = 0 * at_labels - dz.sum(axis=1)
     return dz.astype(dtype, copy=False)
 
 

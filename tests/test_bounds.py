@@ -158,7 +158,7 @@ SUMS: list[tuple[str, str, dict[str, int]]] = [
     ("conv_backward", "x=2x4x5x6 w=6x2x2x3 groups=2", {"dx": 18, "dw": 32, "db": 32}),
     ("conv_backward", "x=2x3x5 w=4x3x2", {"dx": 8, "dw": 8, "db": 8}),
     ("max_pool_backward", "x=2x3x5x6 window=2,3 stride=1", {"dx": 7}),
-    ("avg_pool_forward", "x=2x3x5x6 window=2,3 stride=1", {"y": 7}),
+    ("avg_pool_forward", "x=2x3x5x6 window=2,3 stride=1", {"y": 6 + 3 + 5}),  # 2·(1 + 1/2 + … + 1/6) is 4.9
     ("avg_pool_backward", "x=2x3x5x6 window=2,3 stride=1", {"dx": 7}),
     ("softmax_backward", "a=3x5", {"dz": 8}),
     ("squared_error", "o=3x4", {"E": 16}),

@@ -95,6 +95,15 @@ class Arithmetic:
             return self.one_by_one(pairs)
         return self.product((self.one_by_one([(a, a.dtype.type(1)) for a, _ in pairs]), count))
 
+    def running_mean(self, pairs: list[Pair]) -> Any:
+        """Of all that are averaged, if that is what the pairs are."""
+        if any(b != Fraction(1, len(pairs)) for _, b in pairs):
+            return self.one_by_one(pairs)
+        mean = self.rounded(0)
+        for k, (a, _) in enumerate(pairs, 1):
+            mean = self.rounded(mean + self.rounded(self.rounded(a - mean) / k))
+        return mean
+
 
 ORDERS: dict[str, Callable[[Arithmetic, list[Pair], np.random.Generator], Any]] = {
     "one by one": lambda how, pairs, rng: how.one_by_one(pairs),
@@ -104,6 +113,7 @@ ORDERS: dict[str, Callable[[Arithmetic, list[Pair], np.random.Generator], Any]] 
     "pairwise": lambda how, pairs, rng: how.in_pairs(pairs),
     "in blocks": lambda how, pairs, rng: how.in_blocks(pairs),
     "fused": lambda how, pairs, rng: how.fused(pairs),
+    "a running mean": lambda how, pairs, rng: how.running_mean(pairs),
     "divided last": lambda how, pairs, rng: how.divided_last(pairs),
 }
 

@@ -235,9 +235,11 @@ def cases(
         *(("tier", tier, get_args(Tier)) for tier in tiers),
         *(("accept", name, CONVENTIONS) for name in accept),
     ):
-        if value not in known:
+        if not isinstance(value, str) or value not in known:
             raise UsageError(f"cases: {name} must be one of {', '.join(known)}, is {value!r}")
     for name, number, least in (("rank", rank, 1), ("seed", seed, 0)):
+        if not isinstance(number, int | np.integer):
+            raise UsageError(f"cases: {name} must be an integer, is {number!r}")
         if number < least:
             raise UsageError(f"cases: {name} must be at least {least}, is {number}")
     asked = calls(function, numpy_draw(seed, rank), rank, dtype, PROFILES[profile])

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import numpy as np
 
 from reference_cnn.oracle import numbers
-from reference_cnn.oracle.call import PROFILES, Effort, Offered, keyword_of, numpy_draw
+from reference_cnn.oracle.call import PROFILES, Effort, Offered, keyword_of, numpy_draw, windows_of
 from reference_cnn.oracle.cases import Case, Tier
 from reference_cnn.oracle.conditions import condition
 from reference_cnn.oracle.diagnose import diagnose
@@ -18,7 +18,7 @@ from reference_cnn.oracle.purity import impurity
 from reference_cnn.oracle.report import Result, Verdict
 from reference_cnn.oracle.shapes import more_calls
 from reference_cnn.oracle.shrink import smallest
-from reference_cnn.oracle.special import answerable
+from reference_cnn.oracle.special import WINDOWED, answerable
 from reference_cnn.oracle.targets import keywords_missing
 from reference_cnn.oracle.targets.ask import ask
 from reference_cnn.oracle.workers import AskAll, Found, UnrepeatableError
@@ -129,12 +129,23 @@ def _comes_again(function: Callable[..., Any], found: Found) -> bool:
 
 
 def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failure]:
-    """Look at what else the function does, in a small case, in one with every feature, and in one large one."""
+    """Look at what else the function does, in one small call of each kind, one with most features, and a large one."""
     calls = {f.case.call: f.case for f in found if f.answer.outcome == "answered"}
     answered = sorted(calls.values(), key=lambda c: c.size)
-    telling = {0, len(answered) - 1, *sorted(range(len(answered)), key=lambda k: len(answered[k].call.features))[-1:]}
-    impure = (impurity(function, answered[k]) for k in sorted(telling) if answered)
+    telling = {_kind(case): case for case in answered[::-1]}.values()
+    most = answered[-1:] + sorted(answered, key=lambda c: len(c.call.features))[-1:]
+    impure = (impurity(function, case) for case in dict.fromkeys([*telling, *most]))
     return [failure for failure in impure if failure]
+
+
+def _kind(case: Case) -> tuple[Any, ...]:
+    """What calls have in common that may be answered by code of their own: small kernels, shapes that are alike."""
+    alike = len(set(case.shapes.values())) < len(case.shapes)
+    if LAYERS[case.function].family not in WINDOWED:
+        return (alike,)
+    windows = windows_of(case.call)
+    small = len(set(windows.kernel)) == 1 and windows.kernel[0] <= 3
+    return alike, windows.out == case.shapes["x"][2:], windows.kernel if small else ()
 
 
 def _offered_only(found: list[Found], refused: set[str]) -> list[Found]:

@@ -39,10 +39,13 @@ def impurity(function: Callable[..., Any], case: "Case") -> Failure | None:
     for scramble, words in kept:
         if not _unchanged(first.answer, asked.recall(first, scramble=scramble)):
             return _impure(case, words)
-    laid_out = asked.reply([_apart(a) if isinstance(a, np.ndarray) else a for a in given], case.keywords)
-    # To refuse memory of another layout is loud, and so no wrong answer.
-    found = judge(case, laid_out.answer).failure if laid_out.answer.outcome == "answered" else None
-    return found and replace(found, said=f"given arrays that are not packed, {found.said}")
+    for words, layout in ELSEWHERE.items():
+        laid_out = asked.reply([layout(a) if isinstance(a, np.ndarray) else a for a in given], case.keywords)
+        # To refuse memory of another layout is loud, and so no wrong answer.
+        found = judge(case, laid_out.answer).failure if laid_out.answer.outcome == "answered" else None
+        if found:
+            return replace(found, said=f"given arrays {words}, {found.said}")
+    return None
 
 
 def _given(case: "Case") -> list[Any]:
@@ -63,9 +66,21 @@ def _unchanged(one: Answer, other: Answer) -> bool:
     return other.outcome == "answered" and all(_same(a, other.outputs[name]) for name, a in one.outputs.items())
 
 
-def _apart(array: Array) -> Array:
-    """The same numbers, read-only, the last axis slowest and every element apart from the next."""
-    strides = [2 * array.itemsize * math.prod(array.shape[:axis]) for axis in range(array.ndim)]
-    copy = strided(array, tuple(strides))
+def _columns(array: Array, *, apart: int = 1) -> Array:
+    """The same numbers, the last axis slowest, and with gaps if they are to lie apart."""
+    strides = [apart * array.itemsize * math.prod(array.shape[:axis]) for axis in range(array.ndim)]
+    return strided(array, tuple(strides))
+
+
+def _read_only(array: Array) -> Array:
+    copy = array.copy()
     copy.flags.writeable = False
     return copy
+
+
+# How else the same numbers may lie in memory, each for itself: one may be refused, and another misread.
+ELSEWHERE: dict[str, Callable[[Array], Array]] = {
+    "that are not packed": lambda a: _columns(a, apart=2),
+    "in Fortran's order": _columns,
+    "that are read-only": _read_only,
+}

@@ -17,14 +17,15 @@ OFFSETS = {"float64": 1000.0, "float32": 200.0, "float16": 16.0, "bfloat16": 100
 
 # How far apart the sizes of numbers in one array may lie, as a factor upwards and downwards, so that sums of products
 # neither overflow nor vanish.
-MAGNITUDES = {"float64": 1e6, "float32": 1e6, "float16": 16.0, "bfloat16": 1e6}
+MAGNITUDES = {"float64": 1e9, "float32": 1e9, "float16": 16.0, "bfloat16": 1e9}
 
 
 def dense_calls(draw: Draw, effort: Effort, spread: float) -> list[Call]:
     """Return calls of a dense layer: sizes apart, all equal, and 1 each; and numbers from 1/spread to spread."""
     sizes = [(3, 4, 2), (5, 2, 7), (4, 4, 4), (1, 3, 2), (3, 1, 2), (3, 2, 1), (2, 60, 3), (9, 3, 17), (17, 9, 5)]
     ones = [(1, 1, 3), (1, 4, 1), (4, 1, 1), (1, 1, 1)]
-    large = [(33, 5, 65), (2, 131, 3)]  # more than 32 examples, 64 neurons, 128 features
+    # More than 32 or 128 examples, 64 or 256 neurons, 128 or 1024 features.
+    large = [(33, 5, 65), (2, 131, 3), (130, 2, 3), (2, 3, 300), (2, 1030, 3)]
     fixed = [_dense(*s, b=b) for s in sizes + ones + large for b in (False, True)]
     fixed += [_dense(3, 1, 5, b=False)._replace(scale=spread), _dense(4, 5, 3, b=True)._replace(scale=spread)]
     return fixed + [draw_dense(draw) for _ in range(effort.drawn)]
@@ -43,7 +44,8 @@ def _dense(n: int, features: int, neurons: int, *, b: bool) -> Call:
 def activation_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     """Return calls of an activation: tiny, ordinary and large numbers up to the range of the dtype, on 1 to 4 axes."""
     shapes = [(1027,), (8, 16), (2, 3, 5), (2, 3, 2, 5), (1, 1)]
-    scales = (4.0, 12.0, 1e-3, 2.0, 1.0, 40.0, 88.0, RANGES[dtype])
+    tiny = () if dtype == "float16" else (1e-9, 1e-13)
+    scales = (4.0, 12.0, 1e-3, 2.0, 1.0, 40.0, 88.0, RANGES[dtype], *tiny)
     fixed = [Call((("z", shapes[i % len(shapes)]),), scale=s) for i, s in enumerate(scales)]
     return [c for c in fixed if c.scale <= RANGES[dtype]] + [draw_activation(draw) for _ in range(effort.drawn)]
 
@@ -58,7 +60,9 @@ def logits_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     shapes = [(3, 4), (5, 2), (4, 4), (1, 3), (3, 1), (9, 17), (2, 10)]
     scales = [1.0, min(10.0, SPREADS[dtype]), SPREADS[dtype], OFFSETS[dtype]]
     fixed = [Call((("z", shape),), scale=scales[i % len(scales)]) for i, shape in enumerate([*shapes, *shapes, (3, 4)])]
-    return [*fixed, Call((("z", (37, 131)),))] + [draw_logits(draw) for _ in range(effort.drawn)]
+    # More than 32 or 128 rows, 128 or 1024 classes, of which 16 bits say little.
+    large = [Call((("z", shape),)) for shape in [(37, 131), *[(130, 3), (2, 1030)] * (not dtype.endswith("16"))]]
+    return [*fixed, *large] + [draw_logits(draw) for _ in range(effort.drawn)]
 
 
 def draw_logits(draw: Draw) -> Call:
@@ -68,10 +72,8 @@ def draw_logits(draw: Draw) -> Call:
 
 def error_calls(draw: Draw, effort: Effort) -> list[Call]:
     """Return calls of an error: what a network with one output has, and other shapes."""
-    fixed = [
-        Call((("o", shape),)) for shape in ((3, 1), (5,), (4, 4), (2, 3, 4), (1, 1), (3, 5), (2, 3, 2, 4), (37, 131))
-    ]
-    return fixed + [draw_error(draw) for _ in range(effort.drawn)]
+    shapes = [(3, 1), (5,), (4, 4), (2, 3, 4), (1, 1), (3, 5), (2, 3, 2, 4), (37, 131), (10007,)]
+    return [Call((("o", shape),)) for shape in shapes] + [draw_error(draw) for _ in range(effort.drawn)]
 
 
 def draw_error(draw: Draw) -> Call:
@@ -106,6 +108,7 @@ ASKING: dict[Family, Asking] = {
             *logits_calls(draw, dtype, effort),
             Call((("z", (7,)),)),
             Call((("z", (2, 3, 4)),)),
+            Call((("z", (2, 3, 2, 4)),)),
         ],
         lambda draw, rank, offered: draw_logits(draw),
     ),
@@ -132,6 +135,9 @@ ASKING: dict[Family, Asking] = {
 def calls(function: str, draw: Draw, rank: int, dtype: str, effort: Effort) -> list[Call]:
     """Return the calls of a function that every target is asked with, none twice."""
     fixed = ASKING[LAYERS[function].family].fixed(draw, rank, dtype, effort)
+    if function.startswith("sigmoid"):
+        # Around 0 it hardly changes, unlike a rectifier.
+        fixed = [call for call in fixed if call.scale >= 1e-3]
     return list(dict.fromkeys(_stated(call, function) for call in fixed))
 
 
@@ -155,7 +161,7 @@ def fits(function: str, call: Call) -> bool:
     layer, shapes, options = LAYERS[function], dict(call.shapes), dict(call.options)
     if set(options) - set(ASKING[layer.family].options) or set(layer.positional) - set(options):
         return False
-    if call.special and call.special[1] not in layer.arguments:
+    if call.special and (call.special[1] not in layer.arguments or (call.special[1] == "b" and "b" not in shapes)):
         return False
     # Which gradient a NaN or an infinity in x gets is nobody's to say.
     if function == "max_pool_backward" and call.special and call.special[1] == "x" and call.special != TIES:

@@ -11,7 +11,7 @@ from hypothesis.errors import Flaky, NoSuchExample
 from reference_cnn.oracle.call import Call, Offered
 from reference_cnn.oracle.cases import Case
 from reference_cnn.oracle.judge import Failure
-from reference_cnn.oracle.shapes import drawn_call
+from reference_cnn.oracle.shapes import drawn_call, fits
 
 # Random calls tried before the failing one at hand is reduced.
 TRIES = 300
@@ -111,8 +111,8 @@ def smallest(failure: Failure, attempt: Callable[[Case], Failure | None], offere
 
 
 def valid(case: Case) -> bool:
-    """Whether the reference does not refuse it: windows may not fit any more."""
+    """Whether it has an answer: windows may not fit any more, or the argument with the special value be gone."""
     try:
-        return bool(case.expected)
+        return fits(case.function, case.call) and bool(case.expected)
     except ValueError:
         return False

@@ -1,5 +1,6 @@
 """NaN, infinity and ties: what they must reach [ORC-N1], and where a choice is free [ORC-N4]."""
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,26 +19,29 @@ NAN, INF, NEGATIVE = ("nan", "inf", "-inf")
 # What is put where. Not asked: what the derivative of a rectifier is at NaN, where z > 0 is everybody's formula; which
 # gradient a NaN in max pooling gets; infinite logits, whose difference is no number.
 ASKED = {
-    "conv_forward": [(NAN, "x"), (INF, "x")],
-    "conv_backward": [(NAN, "dz"), (INF, "dz"), (NAN, "x")],
-    "dense_forward": [(NAN, "x"), (INF, "x")],
-    "dense_backward": [(NAN, "dz"), (INF, "dz"), (NAN, "x")],
+    "conv_forward": [(NAN, "x"), (INF, "x"), (NAN, "w"), (NAN, "b")],
+    "conv_backward": [(NAN, "dz"), (INF, "dz"), (NAN, "x"), (NAN, "w")],
+    "dense_forward": [(NAN, "x"), (INF, "x"), (NAN, "w"), (NAN, "b")],
+    "dense_backward": [(NAN, "dz"), (INF, "dz"), (NAN, "x"), (NAN, "w")],
     "sigmoid": [(NAN, "z"), (INF, "z"), (NEGATIVE, "z")],
     "sigmoid_prime": [(NAN, "z"), (INF, "z")],
     "relu": [(NAN, "z"), (INF, "z"), (NEGATIVE, "z")],
-    "max_pool_forward": [(NAN, "x"), (INF, "x")],
+    "max_pool_forward": [(NAN, "x"), (INF, "x"), (NEGATIVE, "x")],
     "max_pool_backward": [(NAN, "dy")],
     "avg_pool_forward": [(NAN, "x"), (INF, "x")],
     "avg_pool_backward": [(NAN, "dy"), (INF, "dy")],
     "softmax": [(NAN, "z")],
     "softmax_backward": [(NAN, "da")],
-    "squared_error": [(NAN, "o")],
-    "squared_error_prime": [(NAN, "o"), (INF, "o")],
+    "squared_error": [(NAN, "o"), (NAN, "y")],
+    "squared_error_prime": [(NAN, "o"), (INF, "o"), (NAN, "y")],
     "cross_entropy": [(NAN, "z")],
     "cross_entropy_prime": [(NAN, "z")],
 }
 # Functions that are linear in the argument, where a value goes to what it is a factor of; elsewhere the formula tells.
 LINEAR = ("conv", "dense", "average pool")
+WINDOWED = ("conv", "max pool", "average pool")
+# Functions of single elements: where the special value was, there is nothing else that could leak.
+ELEMENTWISE = ("sigmoid", "sigmoid_prime", "relu", "squared_error_prime")
 # Of how many of the fixed calls.
 CALLS = 6
 
@@ -45,10 +49,23 @@ CALLS = 6
 def special_calls(function: str, fixed: list[Call]) -> list[Call]:
     """Return some of the fixed calls with a NaN, or an infinity, in an argument."""
     some = fixed[:: max(len(fixed) // CALLS, 1)][:CALLS]
-    found = [call._replace(special=special) for call in some for special in ASKED.get(function, [])]
+    if LAYERS[function].family in WINDOWED:
+        # Where a window is one element, there may be other code.
+        some += [call for call in fixed if _one_by_one(call)][:1]
+    found = [
+        (call.with_bias() if special[1] == "b" else call)._replace(special=special)
+        for call in some
+        for special in ASKED.get(function, [])
+    ]
     if function == "max_pool_backward":
         found += [call._replace(special=TIES) for call in fixed if _apart(call)]
     return found
+
+
+def _one_by_one(call: Call) -> bool:
+    """Whether each window is one element, and each element has its window."""
+    windows = windows_of(call)
+    return math.prod(windows.kernel) == 1 and windows.out == dict(call.shapes)["x"][2:]
 
 
 def answerable(call: Call) -> bool:

@@ -103,6 +103,25 @@ def conv_calls(rank: int, draw: Draw, effort: Effort, spread: float) -> list[Cal
         conv_call((2, 2, *[12] * rank), (3, 2, *[2] * rank), stride=5),
         conv_call((2, 2, *[8] * rank), (3, 2, *[2] * rank), dilation=5),
     ]
+    # Layers as networks have them, for which many have code of their own, and which may forget the bias there.
+    everyday = [
+        conv_call((2, 2, *cycle((5, 6, 4), rank)), (3, 2, *[3] * rank), padding=1, b=True),
+        conv_call((2, 2, *cycle((5, 7, 6), rank)), (3, 2, *[3] * rank), padding=1, stride=2, b=True),
+        conv_call((2, 2, *cycle((5, 6, 4), rank)), (3, 2, *[1] * rank), b=True),
+        conv_call((2, 2, *cycle((5, 6, 4), rank)), (3, 2, *[5 if rank < 3 else 3] * rank), padding=2),
+        conv_call((2, 2, *cycle((5, 6, 4), rank)), (3, 2, *[3] * rank), padding="same", dilation=2),
+        conv_call((2, 3, *cycle((5, 6, 4), rank)), (3, 1, *[3] * rank), padding=1, groups=3, b=True),
+        conv_call((2, 3, *cycle((5, 6, 4), rank)), (3, 1, *[3] * rank), padding=1, groups=3, stride=2, b=True),
+    ]
+    # Longer than a vector or a tile of 128 in one way each.
+    long = [
+        *(conv_call((1, 2, *row), (3, 2, *cycle((2, 1), rank))) for row in rotations((37, *[3] * (rank - 1)))),
+        conv_call((130, 1, *cycle((2, 3), rank)), (2, 1, *[2] * rank)),
+        conv_call((1, 2, *cycle((2, 3), rank)), (130, 2, *[2] * rank)),
+        conv_call((1, 130, *cycle((2, 3), rank)), (2, 130, *[2] * rank)),
+        conv_call((1, 20, *cycle((3, 4, 2), rank)), (20, 10, *[2] * rank), groups=2),
+        conv_call((5, 1, *cycle((20, 21, 2), rank)), (2, 1, *[2] * rank)),
+    ]
     # Where an error is small beside the largest number, and not beside what an element is made of.
     spread_out = [
         call._replace(scale=spread)
@@ -118,7 +137,7 @@ def conv_calls(rank: int, draw: Draw, effort: Effort, spread: float) -> list[Cal
         conv_call((3, 4, 7, 8), (6, 2, 2, 3), stride=(2, 1), padding=((0, 1), (1, 0)), groups=2),
     ]
     simple = [draw_telling(draw, rank, offered.__contains__) for offered in SIMPLE for _ in range(effort.simple)]
-    fixed = single + shortcuts + spread_out + traps * (rank == 2)
+    fixed = single + shortcuts + everyday + long + spread_out + traps * (rank == 2)
     return fixed + simple + [draw_telling(draw, rank) for _ in range(effort.drawn)]
 
 
@@ -257,6 +276,12 @@ def pool_calls(rank: int, draw: Draw, own: str, effort: Effort) -> list[Call]:
         pool_call(x, window=2, stride=3, padding=1),
         pool_call(x, window=3, stride=1, padding=1),
         pool_call((2, 2, *cycle((8, 6, 4), rank)), window=1, stride=4, padding="same"),  # not less than none
+        pool_call((2, 2, *cycle((5, 6, 4), rank)), window=3, stride=1, padding="same"),
+        pool_call((2, 2, *cycle((4, 5, 3), rank)), window=1),
+        # Longer than a vector, or a tile of 32, in one way each.
+        *(pool_call((1, 2, *row), window=cycle((2, 1), rank), stride=1) for row in rotations((37, *[3] * (rank - 1)))),
+        pool_call((37, 1, *cycle((3, 4, 2), rank)), window=2),
+        *[pool_call((1, 2, 13, 14), window=(13, 14))] * (rank == 2),
         pool_call((1, 1, *cycle((8, 9, 1), rank)), window=cycle((7, 7, 1), rank), padding=cycle((3, 2, 0), rank)),
     ]
     special = {
@@ -274,6 +299,11 @@ def pool_calls(rank: int, draw: Draw, own: str, effort: Effort) -> list[Call]:
         ],
     }
     return fixed + special[own] + [draw_pool(draw, rank, everything, own) for _ in range(effort.drawn)]
+
+
+def rotations(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Every order in which the sizes follow each other in a circle."""
+    return [(*sizes[k:], *sizes[:k]) for k in range(len(sizes))]
 
 
 def cycle(values: tuple[T, ...], count: int) -> tuple[T, ...]:

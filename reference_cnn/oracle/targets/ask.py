@@ -64,7 +64,9 @@ def call(
         return Answer("not implemented", {}, in_words(error)), None
     except (TypeError, ValueError) as error:
         return Answer("refused", {}, in_words(error)), None
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # such as a panic of Rust's, which is no Exception
         return Answer("failed", {}, in_words(error)), None
     return read(result, name), result
 
