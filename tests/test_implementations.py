@@ -142,7 +142,10 @@ def test_a_skeleton_is_ready_to_be_checked(
 
 def test_init_refuses_what_it_does_not_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", str(tmp_path / "mine.rs")]) == 2
-    assert "must end with one of .py, .c, .js, .mjs" in capsys.readouterr().err
+    assert (
+        "must end with one of .py, .c, .js, .mjs; other languages have `reference-cnn explain PROTO-D1`"
+        in capsys.readouterr().err
+    )
     assert main(["init", str(tmp_path / "no" / "mine.c")]) == 2
     assert list(tmp_path.iterdir()) == []
 

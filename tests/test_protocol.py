@@ -3,6 +3,7 @@
 import fcntl
 import inspect
 import json
+import os
 import re
 import stat
 import sys
@@ -22,6 +23,7 @@ from strategies import Array
 from reference_cnn.oracle import Failure, TargetError, check, wire
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.targets import channel, process, remote
+from reference_cnn.oracle.targets.ask import UnansweredError
 from reference_cnn.oracle.targets.process import Program
 from reference_cnn.oracle.words import explanation
 
@@ -197,6 +199,11 @@ MISBEHAVIOUR = {
     "no dtype": ("del a['dtype']", "dtype", "it returns a with dtype null, which is none of float64, "),
     "C's dtype": ("a['dtype'] = 'double'", "dtype", 'it returns a with dtype "double", which is none of float64, '),
     "halves as integers": ("a['dtype'] = 'int64'", "dtype", "it returns a with data[0] = 0."),
+    "too few bytes": (
+        "a = {'dtype': 'float64', 'shape': [3], 'bytes': 3}",
+        "dtype",
+        "it returns an array of 3 bytes, which should have 24",
+    ),
     "a file": ("a['file'] = '/etc/hostname'", "dtype", "it returns a with a file '/etc/hostname', which is not in the"),
     "NaN": ("a['data'][0] = 'NaN'", "values", "a is wrong"),
 }
@@ -234,7 +241,7 @@ def test_a_flood_is_cut_off(write: Write, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(channel, "LARGEST", 10**6)
     failure = failure_of(write("while True: print('x' * 10**5, end='')"))
     assert failure.message == "it returns more than 1000000 bytes without a line feed"
-    failure = failure_of(write("a = {'dtype': 'float64', 'shape': [10**6], 'bytes': 3}"))
+    failure = failure_of(write("a = {'dtype': 'float64', 'shape': [10**6], 'bytes': 8 * 10**6}"))
     assert failure.message == "it returns an array of more than 1000000 bytes"
 
 
@@ -316,6 +323,15 @@ def test_a_program_that_cannot_be_asked(greeting: str, message: str, write: Writ
     target = write(program=PROGRAM.replace("    if request", f"    {greeting}\n    if request"))
     with pytest.raises(TargetError, match=re.escape(message)):
         check(target)
+
+
+@pytest.mark.spec("PROTO-C3")
+def test_what_a_program_has_written_before_it_ended_is_quoted() -> None:
+    program = channel.Channel([sys.executable, "-S", "-E", "-c", "print('usage: x')"])
+    os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOWAIT)  # nobody reads what is written to it now
+    with pytest.raises(UnansweredError, match="it ends with exit status 0, having written 'usage: x'"):
+        program.write(b"{}\n", channel.Deadline.after(5))
+    program.kill()
 
 
 @pytest.mark.spec("PROTO-C3")

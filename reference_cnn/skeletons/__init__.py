@@ -34,7 +34,8 @@ def write(path: Path) -> str:
         An ending that is not known, or a file that exists and is left alone (a ValueError).
     """
     if path.suffix not in SKELETONS:
-        raise SkeletonError(f"init: {path} must end with one of {', '.join(SKELETONS)}")
+        others = "other languages have `reference-cnn explain PROTO-D1`"
+        raise SkeletonError(f"init: {path} must end with one of {', '.join(SKELETONS)}; {others}")
     skeleton = SKELETONS[path.suffix]
     text = Path(__file__).with_name(skeleton.file).read_text(encoding="utf-8")
     try:

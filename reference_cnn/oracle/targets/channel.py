@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reference_cnn.oracle.targets.ask import UnansweredError
-from reference_cnn.oracle.wire import printable
+from reference_cnn.oracle.wire import printable, quoted
 
 CHUNK = 2**20
 # What is kept of standard error, in bytes, and how much of it is quoted, in characters.
@@ -184,7 +184,13 @@ class Channel:
             how = f"it dies of {_signal_name(-status)}"
         else:
             how = f"it ends with exit status {status}"
-        return UnansweredError("crash", how + " in the middle of a line" * bool(self._received) + self._last_words())
+        with contextlib.suppress(BlockingIOError):
+            self._received += os.read(self._out, CHUNK)
+        if b"\n" in self._received:
+            how += f", having written {quoted(bytes(self._received))}"
+        elif self._received:
+            how += " in the middle of a line"
+        return UnansweredError("crash", how + self._last_words())
 
     def _wait(self) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -142,7 +142,9 @@ class Program:
             if type(answer.get("id")) is not int or answer["id"] != number:
                 raise wire.WireError(f"an answer with id {wire.quoted(answer.get('id'))} to request {number}")
             for array in _arrays(answer):
-                array["bytes"] = channel.read(wire.byte_count(array), deadline)
+                if array["bytes"] != (count := wire.byte_count(array)):
+                    raise wire.WireError(f"an array of {wire.quoted(array['bytes'])} bytes, which should have {count}")
+                array["bytes"] = channel.read(count, deadline)
         except wire.WireError as error:
             raise UnansweredError("malformed", str(error)) from error
         return answer
