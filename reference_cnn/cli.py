@@ -32,7 +32,10 @@ INTERRUPTED = 130  # as a shell has it after Ctrl-C
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status: 0 all right, 1 something is wrong, 2 unusable arguments."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    if any("\0" in word for word in arguments or ()):
+        parser.error("an argument has a null character in it, which no name of a file has")
+    options = parser.parse_args(arguments)
     if arguments is None:
         # The command, not a caller of ours: when it is told to end, it ends what it has started, as after Ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -372,6 +372,7 @@ def answers(draw: Draw) -> None:
             try:
                 greeting = program._exchange(pretended, {"ask": "hello"}, 9)
                 program._settle(greeting)
+                program._folder = folder if program._form == "files" else None
                 remote._offered("-", greeting)
             except (TargetError, ask.UnansweredError):
                 program.stop()

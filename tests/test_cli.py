@@ -70,6 +70,7 @@ def test_a_target_that_cannot_be_used(
         ["check", "loops", "--dtype", "int8"],
         ["check", "loops", "--only", "tanh"],
         ["check", "loops", "--seed", "x"],
+        ["vectors", "a\0b"],
     ],
 )
 def test_unusable_options(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

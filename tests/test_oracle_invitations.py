@@ -212,6 +212,7 @@ def test_options_of_poolings_can_be_written_and_read() -> None:
     assert set(check("reference", case="z=3x4").results) == {
         "sigmoid", "sigmoid_prime", "relu", "relu_prime", "softmax", "cross_entropy", "cross_entropy_prime",
     }  # fmt: skip
+    assert check("reference", case="z=0x3").passed  # no row at all
     with pytest.raises(ValueError, match=r"POOL-C3"):
         check("reference", case="x=1x1x4x4 window=2 padding=2")
 

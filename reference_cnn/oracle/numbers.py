@@ -111,7 +111,8 @@ class Draw:
         """From −scale to scale with a little noise, so that both tails are asked, and 0, which belongs to neither."""
         scale = self.case.call.scale
         ramp = np.linspace(-scale, scale, math.prod(shape)).reshape(shape) + 0.01 * scale * self.reals(shape)
-        ramp.flat[ramp.size // 2] = 0 if ramp.size > 1 else ramp.flat[0]
+        if ramp.size > 1:
+            ramp.flat[ramp.size // 2] = 0
         return ramp
 
     def logits(self, shape: tuple[int, ...]) -> Array:
