@@ -406,6 +406,12 @@ def test_files(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     folders = tmp_path / "folders"
     folders.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folders))
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "precious").touch()
+    answer = "[1 / (1 + math.exp(-v)) for v in numbers]"
+    plain = f"say({{'id': request['id'], 'outputs': {{'a': {{**z, 'data': {answer}}}}}}}); continue"
+    gone = "os.remove(path); os.rmdir(request['folder'])"
     for question in ("z=1x3", "z=100x200"):
         assert check(write(program=FILES), case=question).passed
     for lines, message in {
@@ -415,9 +421,13 @@ def test_files(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "os.remove(path); os.mkdir(path)": "a with a file that cannot be read",
         "path = '/dev/zero'": "a with a file '/dev/zero', which is not in the folder of the request",
         "os.abort()": "it dies of SIGABRT",
+        f"{gone}; os.symlink({str(mine)!r}, request['folder']); {plain}": "folder can no longer be used (it is a link)",
+        f"{gone}; open(request['folder'], 'w'); {plain}": "its folder can no longer be used (Not a directory)",
+        f"{gone}; {plain}": "its folder can no longer be used (No such file or directory)",
     }.items():
         assert message in failure_of(write(lines, FILES)).message
     assert list(folders.iterdir()) == []
+    assert list(mine.iterdir()) == [mine / "precious"]
 
 
 @pytest.mark.spec("PROTO-D6")

@@ -85,7 +85,7 @@ class Channel:
 
     def make_folder(self) -> str:
         """Make a folder for files, and return its name; it is removed with the program."""
-        self._folder = tempfile.TemporaryDirectory(prefix="reference-cnn-")
+        self._folder = tempfile.TemporaryDirectory(prefix="reference-cnn-", ignore_cleanup_errors=True)
         if self._guard.stdin:
             with contextlib.suppress(BrokenPipeError):
                 self._guard.stdin.write(os.fsencode(self._folder.name) + b"\n")
@@ -134,6 +134,8 @@ class Channel:
         """End the program at once, and everything that it has started; its guard is the last to go."""
         self._end()
         if self._folder:
+            with contextlib.suppress(OSError):  # it is a folder, unless the program has put something else there
+                os.unlink(self._folder.name)
             self._folder.cleanup()
         self._relieve()
 

@@ -17,6 +17,8 @@ def main() -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(int(sys.argv[1]), signal.SIGKILL)
     for folder in folders:
+        with contextlib.suppress(OSError):  # as in Channel.kill
+            os.unlink(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -173,6 +173,8 @@ class Program:
 def _emptied(folder: str) -> None:
     """Remove what has been left in a folder; what the program has done to it must not be the end of the check."""
     try:
+        if os.path.islink(folder):
+            raise UnansweredError("crash", "its folder can no longer be used (it is a link)")
         for entry in list(os.scandir(folder)):
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path)
