@@ -70,14 +70,16 @@ def expected(case: "Case") -> dict[str, Expected]:
     values = call(case, arguments)
     # A mean, as a convention may want it, of whole numbers need not be whole: it is rounded like any other number.
     broken = case.accept and any((v % 1 != 0).any() for v in values.values())
-    # Narrower than its sums, an answer is exact for all that they round.
-    between = case.function in ROUNDED_BETWEEN and unit(Precision.of(case.dtype, case.accumulate).accumulate) == unit(
-        case.dtype
-    )
-    if (case.exact and not broken and not between) or case.function in SELECTING:
+    whole = case.exact and not broken and not between(case.function, Precision.of(case.dtype, case.accumulate))
+    if whole or case.function in SELECTING:
         return {name: Expected(v, np.zeros(v.shape)) for name, v in values.items()}
     limit = limits(case, arguments, values, unit(wide))
     return {name: Expected(v, limit[name]) for name, v in values.items()}
+
+
+def between(function: str, precision: Precision) -> bool:
+    """Whether right formulas round in between, though all is whole; what is narrower than its sums is exact again."""
+    return function in ROUNDED_BETWEEN and unit(precision.accumulate) == precision.output_unit
 
 
 def limits(
@@ -218,7 +220,7 @@ ALLOWED: dict[str, Allowance] = {
     "cross_entropy": _cross_entropy,
     "cross_entropy_prime": _cross_entropy_prime,
 }
-# Functions with right formulas that round in between, though all is whole: a norm that is squared, a running mean.
+# A norm that is squared, a running mean.
 ROUNDED_BETWEEN = ("squared_error", "avg_pool_forward")
 # Functions that select numbers round none.
 SELECTING = ("relu", "relu_prime", "max_pool_forward")
