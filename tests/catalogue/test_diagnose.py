@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from diagnosing import answers, drawn_pairs, made, verdict, ways
+from diagnosing import answers, drawn_pairs, made, verdict, ways, wrong
 from test_mistakes import SILENT, naive_forward
 
 from reference_cnn import conv_backward, conv_forward, dense_backward, dense_forward, sigmoid, sigmoid_prime
@@ -55,6 +55,34 @@ def each(change: Callable[[Any], Any]) -> Function:
     return changed(conv_backward, lambda g: g._replace(dx=change(g.dx), dw=change(g.dw), db=change(g.db)))
 
 
+def remembering(function: Function) -> Function:
+    """A cache whose key is the shapes alone: the second question of the same shapes gets the first one's answer."""
+    kept: dict[Any, Any] = {}
+
+    def cached(*arrays: Any, **options: Any) -> Any:
+        key = (*(np.shape(a) for a in arrays), str(options))
+        return kept.setdefault(key, function(*arrays, **options))
+
+    return cached
+
+
+def every(count: int, function: Function, change: Callable[[Any], Any]) -> Function:
+    """Wrong in one call of so many, as where threads write to the same memory."""
+    calls = iter(range(10**6))
+    return lambda *a, **o: (change if next(calls) % count == count - 1 else lambda z: z)(function(*a, **o))
+
+
+def of_rows(index: Any, value: float) -> Callable[[Any], Any]:
+    """Overwrite a part of an answer."""
+
+    def change(z: Any) -> Any:
+        z = z.copy()
+        z[index] = value
+        return z
+
+    return change
+
+
 OUTSIDE: dict[str, list[Function]] = {
     "conv_forward": [
         changed(conv_forward, lambda z: z + 1),
@@ -68,6 +96,14 @@ OUTSIDE: dict[str, list[Function]] = {
         lambda x, w, b=None, **o: conv_forward(np.roll(x, 1, -1), w, b, **o),
         # a known mistake, but not always
         lambda x, w, b=None, **o: conv_forward(x, w[..., ::-1, ::-1] if x.shape[-1] % 2 else w, b, **o),
+        # loops, indices, a cache, threads, and narrow integers
+        changed(conv_forward, of_rows((..., 0), 0)),
+        changed(conv_forward, of_rows((slice(None), slice(None, None, 2)), 1)),
+        lambda x, w, b=None, **o: conv_forward(x, w, None if b is None else b[::-1], **o),
+        lambda x, w, b=None, **o: conv_forward(x, np.roll(w, 1, 0), b, **o),
+        remembering(conv_forward),
+        every(3, conv_forward, np.zeros_like),
+        changed(conv_forward, lambda z: ((z + 16) % 32 - 16).astype(z.dtype)),
     ],
     "conv_backward": [
         each(lambda g: g + 1),
@@ -76,6 +112,9 @@ OUTSIDE: dict[str, list[Function]] = {
         changed(conv_backward, lambda g: g._replace(dx=g.dx[::-1])),
         changed(conv_backward, lambda g: g._replace(dw=g.dw * 3)),
         changed(conv_backward, lambda g: g._replace(dw=g.dw / len(g.dx) ** 2)),
+        changed(conv_backward, lambda g: g._replace(dw=np.roll(g.dw, 1, -1))),
+        changed(conv_backward, lambda g: g._replace(dx=np.roll(g.dx, 1, 1))),
+        every(2, conv_backward, lambda g: g._replace(db=-g.db)),
     ],
     "dense_forward": [changed(dense_forward, lambda z: z + 1), changed(dense_forward, lambda z: np.maximum(z, 0))],
     "dense_backward": [lambda dz, x, w: dense_backward(dz[::-1], x, w)],
@@ -86,10 +125,14 @@ OUTSIDE: dict[str, list[Function]] = {
 
 @pytest.mark.spec("ORC-D9")
 @pytest.mark.parametrize("function", OUTSIDE)
-def test_what_is_not_in_the_catalogue_gets_no_name(function: str) -> None:
-    for number, implementation in enumerate([*OUTSIDE[function], LAYERS[function].reference]):
-        given = answers(implementation, cases(function))
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_not_in_the_catalogue_gets_no_name(function: str, seed: int) -> None:
+    assert sum(map(len, OUTSIDE.values())) >= 30
+    for number, implementation in enumerate(OUTSIDE[function]):
+        given = answers(implementation, cases(function, seed=seed))
+        assert wrong(given), f"{function} {number} is not seen to be wrong"
         assert diagnose(given) == (), f"{function} {number}"
+    assert diagnose(answers(LAYERS[function].reference, cases(function, seed=seed))) == ()
 
 
 @pytest.mark.spec("ORC-D9")
