@@ -22,11 +22,14 @@ def describe(
     tolerance: Array | float,
     axes: Sequence[str],
     sizes: Mapping[str, int] | None = None,
+    groups: Mapping[str, int] | None = None,
+    argument: Array | None = None,
 ) -> str:
     """Say in a few words what the wrong entries of `got` have in common; axes have these names.
 
     `tolerance` (a number, or one per entry) is how far two entries that count as equal may lie apart. `sizes` are those
-    that a factor may come from, "images" or "output positions" say.
+    that a factor may come from, "images" or "output positions" say; `groups` says into how many equal groups an axis is
+    divided; `argument` is what each entry was computed of, where that is one number.
     """
     if wrong.size == 1:
         return "its one entry is wrong"
@@ -34,18 +37,21 @@ def describe(
         if np.all(np.abs(got - candidate) <= slack):
             return words
     share = f"{wrong.sum()} of {wrong.size} entries {'is' if wrong.sum() == 1 else 'are'} wrong"
-    places = [p for axis, name in enumerate(axes) if (p := _place(wrong, axis, name))]
+    places = [p for axis, name in enumerate(axes) if (p := _place(wrong, axis, name, (groups or {}).get(name, 1)))]
     if places:
         return f"{share}, all {' and '.join(places)}"
-    signs = [words for words, where in _signs(expected) if np.array_equal(wrong, where)]
+    signs = [words for words, where in _signs(expected, argument) if np.array_equal(wrong, where)]
     return f"{share}, {signs[0]}" if signs else share
 
 
-def _signs(expected: Array) -> Iterator[tuple[str, Array]]:
-    """Where the right answer has one sign, if it has both."""
-    for words, where in (("negative", expected < 0), ("positive", expected > 0)):
-        if where.any() and (~where & (expected != 0)).any():
-            yield f"those that should be {words}", where
+def _signs(expected: Array, argument: Array | None) -> Iterator[tuple[str, Array]]:
+    """Where the right answer has one sign, if it has both, or what it is computed of."""
+    told = [("those that should be", expected)]
+    told += [("those whose argument is", argument)] if argument is not None else []
+    for words, array in told:
+        for sign, where in (("negative", array < 0), ("positive", array > 0)):
+            if where.any() and (~where & (array != 0)).any():
+                yield f"{words} {sign}", where
 
 
 def _transformed(
@@ -124,12 +130,16 @@ def _factor(got: Array, expected: Array) -> Fraction | None:
     return Fraction(value).limit_denominator(4096) if abs(value) < 1e6 else None
 
 
-def _place(wrong: Array, axis: int, name: str) -> str | None:
+def _place(wrong: Array, axis: int, name: str, groups: int = 1) -> str | None:
     """Where along one axis the wrong entries lie, if that is not everywhere."""
     size = wrong.shape[axis]
     hit = np.flatnonzero(wrong.any(axis=tuple(a for a in range(wrong.ndim) if a != axis)))
     if len(hit) == size:
         return None
+    if groups > 1 and size % groups == 0 and set(hit // (size // groups)) == {hit[0] // (size // groups)}:
+        group, each = hit[0] // (size // groups), size // groups
+        if len(hit) == each:
+            return f"at the {name}s of group {group}" if each > 1 else f"at {name} {hit[0]}, which is group {group}"
     if len(hit) == 1:
         last = " (the last)" if hit[0] == size - 1 else ""
         return f"at {name} {hit[0]}{last}"

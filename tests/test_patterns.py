@@ -52,6 +52,41 @@ PATTERNS: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.spec("ORC-D16")
+def test_one_group_is_said() -> None:
+    def patterns(wrong: Any, count: int) -> str:
+        return describe(wrong, RIGHT, wrong != RIGHT, 1e-9, AXES, None, {"row": count})
+
+    assert patterns(with_entries((..., [2, 3], slice(None))), 2) == (
+        "60 of 120 entries are wrong, all at the rows of group 1"
+    )
+    assert patterns(with_entries((..., [1], slice(None))), 4) == (
+        "30 of 120 entries are wrong, all at row 1, which is group 1"
+    )
+    # Two of one group and one of another, and a part of one, are no group.
+    assert "group" not in patterns(with_entries((..., [1, 2], slice(None))), 2)
+    assert "group" not in patterns(with_entries((..., [1], slice(None))), 2)
+
+    def last_group(x: Any, w: Any, b: Any = None, *, groups: int = 1, **o: Any) -> Any:
+        z = conv_forward(x, w, b, groups=groups, **o)
+        z[:, len(w) - len(w) // groups :] += groups > 1
+        return z
+
+    failure = check({"conv_forward": last_group}, case="x=2x4x3x3 w=6x2x2x2 groups=2").results["conv_forward"].failure
+    assert failure is not None
+    assert failure.pattern.endswith("all at the filters of group 1")
+
+
+@pytest.mark.spec("ORC-D16")
+def test_negative_arguments_are_said() -> None:
+    def leaky(z: Any) -> Any:
+        return np.where(z < 0, z / 8, z)
+
+    failure = check({"relu": leaky}, case="z=4x9").results["relu"].failure
+    assert failure is not None
+    assert failure.pattern.endswith("those whose argument is negative")
+
+
+@pytest.mark.spec("ORC-D16")
 def test_what_is_right_somewhere_is_not_multiplied_everywhere() -> None:
     right, bound = np.array([0.0, 4, 3]), np.array([0, 0.01, 0.02])
     got = right * 1.004

@@ -62,8 +62,12 @@ class Failure:
         if self.output is None or self.wrong is None or self.answer is None or self.right is None:
             return ""
         case, bound = self.case, self.case.expected[self.output].bound
-        names = axes(case.function, self.output, case.rank)
-        return describe(self.answer, self.right, self.wrong, bound, names, _sizes(case))
+        names, arguments = axes(case.function, self.output, case.rank), list(case.arguments.values())
+        # A filter is in one group, and so is a channel of x; the channels of w are counted within a group.
+        groups = {"channel" if self.output == "dx" else "filter": case.keywords.get("groups", 1)}
+        one = len(arguments) == 1 and arguments[0].shape == self.right.shape
+        argument = arguments[0].astype(np.float64) if one else None
+        return describe(self.answer, self.right, self.wrong, bound, names, _sizes(case), groups, argument)
 
     @property
     def message(self) -> str:
