@@ -1,10 +1,18 @@
 """The kill matrix: every mistake has a case that shows it and one that tells it from every other."""
 
+import numpy as np
 import pytest
 from kill_matrix import kills, matrix, written
+from paths import paths
 from test_mistakes import SILENT
 
+from reference_cnn._validate import Array
+from reference_cnn.oracle.call import Call, Effort, numpy_draw
 from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.shapes import calls
+
+# Nothing is drawn: the fixed cases alone.
+FIXED, NOTHING = Effort(0, 0, 0), numpy_draw(0)
 
 
 @pytest.mark.spec("ORC-D8")
@@ -21,3 +29,26 @@ def test_cases_show_mistakes_and_tell_them_apart(function: str) -> None:
 @pytest.mark.spec("ORC-D8")
 def test_the_page_is_up_to_date() -> None:
     assert written() == matrix()
+
+
+@pytest.mark.spec("ORC-D8")
+@pytest.mark.parametrize("family", ["conv", "max pool", "average pool"])
+def test_no_fixed_case_shows_only_what_another_does(family: str) -> None:
+    """Another stands for it that takes all its paths, shows and tells apart all it does, and asks for no more."""
+    needed: dict[Call, bool] = {}
+    for function in (name for name, layer in LAYERS.items() if layer.family == family):
+        fixed = [(call, paths(call), *_told(function, call)) for call in calls(function, NOTHING, 2, "float64", FIXED)]
+        for call, taken, shown, told in fixed:
+            others = [o for o in fixed if o[0] is not call and o[0].features <= call.features and taken <= o[1]]
+            stands = any((shown <= o[2]).all() and (told <= o[3]).all() for o in others)
+            needed[call] = needed.get(call, False) or not stands
+    # It is enough if one function of the family needs it.
+    assert [str(call) for call, need in needed.items() if not need] == []
+
+
+def _told(function: str, call: Call) -> tuple[Array, Array]:
+    """Which ways of being wrong a call shows, and which two of them it tells apart."""
+    found = kills(function)
+    asked = [k for k, case in enumerate(found.asked) if case.call == call]
+    prints = found.prints[:, asked]
+    return np.asarray(found.shown[:, asked].any(axis=1)), np.asarray((prints[:, None] != prints[None]).any(axis=2))
