@@ -9,9 +9,12 @@ import pytest
 from reference_cnn import conv_forward, max_pool_backward, relu
 from reference_cnn._pattern import describe
 from reference_cnn.oracle import cases, check
+from reference_cnn.oracle.call import windows_of
+from reference_cnn.oracle.cases import Case
 from reference_cnn.oracle.conditions import condition
 from reference_cnn.oracle.influence import idle
 from reference_cnn.oracle.judge import judge
+from reference_cnn.oracle.notation import read
 from reference_cnn.oracle.targets.ask import ask
 
 AXES = ("image", "channel", "row", "column")
@@ -151,6 +154,25 @@ def test_conditions(function: str, wrong: Any, words: str) -> None:
     assert condition([(c, judge(c, ask(wrong, c)).failure is not None) for c in asked]) == words
 
 
+@pytest.mark.spec("ORC-D16")
+def test_conditions_are_those_of_the_windows_and_of_options_that_do_something() -> None:
+    asked = cases("conv_forward")
+    windows = [windows_of(c.call) for c in asked]
+    overlap = [any(s < e for s, e in zip(w.stride, w.spans)) for w in windows]
+    assert condition(list(zip(asked, overlap))) == "Wrong in exactly the cases with windows that overlap."
+    plain, one, two = (Case("conv_forward", read(f"x=1x1x5x5 w=1x1x2x2{o}")) for o in ("", " stride=1", " stride=2"))
+    judged = [(two, True), *[(plain, False), (one, False)] * 2] * 4
+    assert condition(judged) == "Wrong in exactly the cases with stride."
+
+
+@pytest.mark.spec("ORC-D6")
+def test_the_largest_number_of_a_window_matters_though_it_may_grow() -> None:
+    case = Case("max_pool_backward", read("x=1x1x2x2 window=2"))
+    x = case.arguments["x"]
+    aside = idle(case, "dx", np.ones(x.shape, bool))["x"]
+    assert not aside[x == x.max()].any()
+
+
 @pytest.mark.spec("ORC-D6", "ORC-D16")
 def test_what_does_not_matter_is_in_brackets_and_something_helps() -> None:
     def third_image_lost(dy: Any, x: Any, window: Any, **options: Any) -> Any:
@@ -171,3 +193,9 @@ def test_what_does_not_matter_is_in_brackets_and_something_helps() -> None:
     assert "In brackets: what the right values at * do not depend on." in text
     assert "help: No known mistake explains every answer." in text
     assert "more: reference-cnn explain POOL-B1" in text
+
+
+@pytest.mark.spec("ORC-D6")
+def test_labels_are_not_moved() -> None:
+    case = Case("cross_entropy", read("z=2x3"), "rounding")
+    assert not idle(case, "E", np.ones((), bool))["labels"].any()
