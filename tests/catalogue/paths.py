@@ -13,7 +13,7 @@ def paths(call: Call) -> frozenset[str]:
     shapes, windows = dict(call.shapes), windows_of(call)
     images, channels, *space = shapes["x"]
     filters, per_group, *_ = shapes.get("w", (0, 1))
-    sizes = {"images": images, "channels": channels, "rows or columns": max(space), "filters": filters}
+    sizes = {"images": images, "channels": channels, "rows": space[0], "columns": space[-1], "filters": filters}
     sizes |= {"outputs": math.prod(windows.out), "taps": math.prod(windows.kernel) * per_group}
     spans = windows.spans
     tail = [(i + sum(p) - e) % s for i, p, e, s in zip(windows.size, windows.pads, spans, windows.stride)]
