@@ -268,7 +268,6 @@ def pool_calls(rank: int, draw: Draw, own: str, effort: Effort) -> list[Call]:
         pool_call((1, 33, *cycle((4, 3, 3), rank)), window=2),
         pool_call((1, 1, *LONG[min(rank, 3)], *[3] * (rank - 3)), window=3, stride=2, padding=1),
         # The window covers the image.
-        pool_call((1, 3, *cycle((5, 7, 3), rank)), window=cycle((5, 7, 3), rank)),
         pool_call((2, 2, *[3] * rank), window=3, padding=1),
         # One axis alone, no overlap with padding, and what keeps the size.
         pool_call(x, window=cycle((1, 3), rank), padding=cycle((0, 1), rank)),
