@@ -118,8 +118,18 @@ class Observation:
         )
 
     def slack(self, name: str) -> float:
-        """How far rounding may take a right answer."""
-        return float(self.case.expected[name].bound.max(initial=0))
+        """How far rounding may take a right answer; what a mistake makes of whole numbers may not be whole."""
+        return max(float(self.case.expected[name].bound.max(initial=0)), self._rounding.get(name, 0))
+
+    @cached_property
+    def _rounding(self) -> dict[str, float]:
+        """The largest bound of each output, were the numbers not whole."""
+        if self.case.function in bounds.SELECTING:
+            return {}
+        arguments = dict(zip(self.case.arguments, self.wide))
+        values = {name: e.value for name, e in self.case.expected.items()}
+        limits = bounds.limits(self.case, arguments, values, 0)
+        return {name: float(limit.max(initial=0)) for name, limit in limits.items()}
 
     def same(self, got: Any, predicted: Any, explanation: Explanation | None = None, slack: float = 0) -> bool:
         """Whole numbers must be equal, after rounding to the dtype; others within a few units in the last place."""
