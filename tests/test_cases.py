@@ -1,6 +1,7 @@
 """The questions: reproducible, exact where they claim to be, and never without a bite."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from reference_cnn.oracle import Case, bounds, cases, notation
 from reference_cnn.oracle.call import Call
 from reference_cnn.oracle.cases import Tier
 from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.mistakes import CONVENTIONS
 from reference_cnn.oracle.targets import UsageError
 
 dtypes = st.sampled_from(["float64", "float32", "float16", "bfloat16"])
@@ -174,3 +176,42 @@ def test_a_case_can_be_asked_in_any_test() -> None:
         case.check(lambda z: z + 1)
     assert {c.rank for c in cases("conv_forward")} == {2}
     assert {c.seed for c in cases("conv_forward")} == {0}
+
+
+@pytest.mark.spec("ORC-D1")
+@pytest.mark.parametrize(("options", "message"), [
+    ({"function": "conv"}, f"function must be one of {', '.join(LAYERS)}, is 'conv'"),
+    ({"dtype": "int8"}, "dtype must be one of float64, float32, float16, bfloat16, is 'int8'"),
+    ({"accumulate": "int8"}, "accumulate must be one of float64, float32, float16, bfloat16, is 'int8'"),
+    ({"profile": "slow"}, "profile must be one of quick, standard, thorough, is 'slow'"),
+    ({"algorithm": "magic"}, "algorithm must be one of direct, winograd, fft, is 'magic'"),
+    ({"tiers": ("exact", "odd")}, "tier must be one of exact, rounding, special, is 'odd'"),
+    ({"accept": ("flipped-kernel", "odd")}, f"accept must be one of {', '.join(CONVENTIONS)}, is 'odd'"),
+    ({"rank": 0}, "rank must be at least 1, is 0"),
+    ({"seed": -1}, "seed must be at least 0, is -1"),
+])  # fmt: skip
+def test_what_cannot_be_asked_is_refused_with_what_can(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as found:
+        cases(**({"function": "conv_forward"} | options))
+    assert str(found.value) == f"cases: {message}"
+    assert cases("relu", rank=1, seed=0, profile="quick")
+
+
+@pytest.mark.spec("ORC-D1", "ORC-N1", "ORC-D15")
+def test_options_reach_every_case() -> None:
+    options: dict[str, Any] = {
+        "dtype": "float32", "seed": 3, "accumulate": "float64", "accept": ("flipped-kernel",), "algorithm": "fft",
+    }  # fmt: skip
+    asked = cases("conv_forward", rank=1, profile="quick", **options)
+    assert {c.tier for c in asked} == {"exact", "rounding", "special"}
+    for case in asked:
+        assert {name: getattr(case, name) for name in options} == options
+        assert case.rank == 1
+    # In a transform, infinities turn into NaN; where there is none, they are asked about.
+    assert {c.call.special[0] for c in asked if c.call.special} == {"nan"}
+    for function, algorithm in (("conv_forward", "direct"), ("dense_forward", "fft")):
+        some = cases(function, profile="quick", algorithm=algorithm)
+        assert {c.call.special[0] for c in some if c.call.special} == {"nan", "inf"}
+    assert {c.tier for c in cases("relu", tiers=("rounding",))} == {"rounding"}
+    assert {c.tier for c in cases("relu", tiers=("special",))} == {"special"}
+    assert len(cases("conv_forward", profile="thorough")) > len(cases("conv_forward")) > len(asked)

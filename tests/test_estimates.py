@@ -27,6 +27,7 @@ def at(x: float, forward: Callable[[Array], Any], dtype: Any = float) -> tuple[A
 @pytest.mark.parametrize(("x", "dtype", "coarsest", "finest"), [
     (0.0, "f8", 0, -27), (3.0, "f8", 1, -27), (-5.0, "f8", 2, -27), (1.5 * 2.0**-10, "f8", 0, -37),
     (3e7, "f8", 24, -25), (0.0, "f4", 0, -27), (3.0, "f4", 1, -19), (1.5 * 2.0**-10, "f4", 0, -30),
+    (2.0**-1000, "f8", 0, -127),
 ])  # fmt: skip
 def test_steps_go_by_halves_from_the_magnitude_to_its_finest(x: float, dtype: str, coarsest: int, finest: int) -> None:
     """FINEST times the magnitude, or 1; but 8 units in the last place: 2⁻²² at 3, and 2⁻²⁸ at 3·10⁷ in float64."""
@@ -106,6 +107,28 @@ def test_the_scatter_of_quotients_is_the_noise() -> None:
     # Nobody is believed to be less noisy than most.
     three = np.concatenate([alternating, np.ones((1, 31)), alternating])
     np.testing.assert_allclose(_differences._scatter(np.repeat(h, 3, axis=0), three), np.full((3, 31), 0.015))
+
+
+def shaken(a: float, slope: float) -> Callable[[Array], Array]:
+    """A line with an error of ±a in turn from one step to the next."""
+    return lambda z: slope * z + a * np.sign(z) * (-1.0) ** np.log2(np.where(z == 0, 1, np.abs(z)))
+
+
+@pytest.mark.spec("GRAD-D2", "GRAD-D4")
+def test_scatter_counts_eight_times_and_a_thousandth_must_be_seen() -> None:
+    """The scatter is 3·a/2, so the noise 12·a, at h = 1/2 that of a quotient 24·a, and that of a jump four times that.
+
+    The quotients 1 + a and 1 − 2·a at the two largest steps extrapolate to 1 − 3·a, which has moved by 4·a.
+    """
+    for a in (1e-6, 1e-9):
+        derivative, error, jump = at(0.0, shaken(a, 1))
+        assert derivative == pytest.approx(1 - 3 * a, abs=1e-15)
+        assert error == pytest.approx((24 + 4 + 96 / 2) * a, rel=1e-4)
+        assert jump == 0
+    # 76·a is told from 1/2000 of the derivative, and from 10⁻³⁰.
+    for slope, a, verdict in ((1, 6e-6, "right"), (1, 7e-6, "unclear"), (0, 1e-32, "right"), (0, 2e-32, "unclear")):
+        found = check_gradient(shaken(a, slope), lambda dz, z, s=slope: s * dz, [np.zeros(1)], dz=np.ones(1))
+        assert found.verdict == verdict
 
 
 def by_loops(values: Array, noise: Array, powers: tuple[int, ...]) -> tuple[float, float]:
