@@ -223,6 +223,9 @@ def test_softmax_and_cross_entropy_do_not_overflow_or_cancel() -> None:
         assert cross_entropy(z, [1, 0, 1]) == pytest.approx(1000 + np.log1p(np.exp(-1)), rel=1e-15)
     # Sure and right: the gradient at the label is −exp(−40), which softmax − 1 would lose.
     assert cross_entropy_prime(np.array([[40.0, 0.0]]), [0])[0, 0] == pytest.approx(-np.exp(-40.0), rel=1e-14)
+    # Where the right class has no probability at all, and where there is no other class.
+    assert_array_equal(cross_entropy_prime(np.array([[2000.0, 0.0]]), [1]), [[1, -1]])
+    assert_array_equal(cross_entropy_prime(np.array([[2000.0], [np.nan]]), [0, 0]), [[0], [np.nan]])
 
 
 @pytest.mark.spec("ACT-F3", "ACT-B3", "LOSS-F2", "LOSS-B2")
