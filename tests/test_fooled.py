@@ -194,6 +194,12 @@ def test_ties_in_windows_that_overlap_are_no_question() -> None:
         check({"max_pool_backward": max_pool_backward}, case="x=1x1x3x4 window=2 stride=1 ties=x")
 
 
+@pytest.mark.spec("ORC-N5")
+def test_a_case_without_an_element_says_nothing() -> None:
+    result = check({"sigmoid": lambda z: z}, case="z=0x3").results["sigmoid"]
+    assert (result.verdict, result.cases, result.uninformative) == ("missing", 0, 1)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

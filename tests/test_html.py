@@ -160,6 +160,17 @@ def test_it_says_what_the_terminal_says() -> None:
 
 
 @pytest.mark.spec("ORC-D12")
+def test_many_numbers_are_folded_so_that_the_map_comes_first() -> None:
+    def folded(case: str) -> bool:
+        target = {"conv_forward": lambda *arrays: 0 * reference_cnn.conv_forward(*arrays)}
+        document = Document(check(target, functions=["conv_forward"], case=case).to_html())
+        return "Its numbers" in document.texts("summary")
+
+    assert folded("x=1x1x9x22 w=1x1x2x2")
+    assert not folded("x=1x1x7x28 w=1x1x2x2")
+
+
+@pytest.mark.spec("ORC-D12")
 def test_stars_and_readouts_are_those_of_the_entries(report: Report) -> None:
     failure = report.results["conv_backward"].failure
     assert failure is not None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 CELLS = 900
 # Rows of a failure's table of wrong entries, likewise.
 ROWS = 200
+# The numbers of a case of more elements are seen on request.
+FOLDED = 200
 VERDICTS = {"pass": "✓ pass", "fail": "✗ FAIL", "error": "✗ ERROR", "missing": "– missing"}
 HEADINGS = ("function", "verdict", "cases", "worst error ÷ bound", "not offered", "notes")
 
@@ -45,7 +47,7 @@ table { border-collapse: collapse; }
 .verdicts td:nth-child(2) { white-space: nowrap; }
 .verdicts .number, .entries td { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .row { display: flex; flex-wrap: wrap; gap: 1rem 1.5rem; align-items: flex-start; }
-.row > * { max-width: 100%; margin: 0; }
+.row > * { max-width: 100%; margin: 0; } .row > .soft { flex-basis: 100%; }
 figcaption { font-weight: 600; font-size: .9rem; white-space: nowrap; }
 .matrix td, .matrix th { padding: .05rem .45rem; text-align: right; white-space: nowrap; }
 .matrix th, svg .top, svg .left { color: var(--soft); fill: var(--soft); font-weight: 400; }
@@ -126,13 +128,20 @@ def _told(name: str, result: "Result", failure: Failure, failures: int) -> Marku
         tag("p", " ".join(worst_entry(failure))),
         tag("h3", "The case"),
         tag("p", tag("code", case.text), f" ({case.dtype}, {case.tier}, seed {case.seed})"),
-        _row(*(table for n, a in case.arguments.items() for table in _tables(failure, n, n, a, room))),
+        _arguments(failure, room),
         _answers(failure, room, max(ROWS // failures, 1)),
         tag("h3", "See it again"),
         tag("p", tag("code", failure.reproduce)) if failure.reproduce else "",
         *(tag("p", "More: ", tag("code", f"reference-cnn explain {d}")) for d in more(failure)),
         id=name,
     )
+
+
+def _arguments(failure: Failure, room: int) -> Markup:
+    """As tables; many numbers are folded, so that the map of what is wrong is seen first."""
+    arrays = failure.case.arguments.items()
+    tables = _row(*(table for n, a in arrays for table in _tables(failure, n, n, a, room)))
+    return tag("details", tag("summary", "Its numbers"), tables) if failure.case.size > FOLDED else tables
 
 
 def _row(*content: Markup) -> Markup:
