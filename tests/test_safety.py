@@ -121,7 +121,10 @@ def test_no_end_of_the_check_leaves_a_file_or_a_process(
         str(jobs),
     ]
     environment = {**os.environ, "TMPDIR": str(folders), "PYTHONPATH": str(PACKAGE.parent)}
+    # What is run in the background of a shell ignores an interrupt, and so would what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     run = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     while not (mark.exists() and mark.read_text()):
         assert run.poll() is None
         time.sleep(0.02)

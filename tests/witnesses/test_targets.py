@@ -110,6 +110,17 @@ def test_jax_and_keras() -> None:
     assert check("jax", case="x=3x4x7x8 w=6x2x2x3 stride=2,1 padding=0:1,1:0 groups=2").passed
 
 
+@pytest.mark.spec("RND-N1")
+@pytest.mark.parametrize("target", ["jax", "keras"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_jax_adds_16_bits_in_16_bits_where_it_reduces(target: str, dtype: str) -> None:
+    functions, profile = ["dense_backward"], "quick"
+    failure = check(target, dtype=dtype, functions=functions, profile=profile).results["dense_backward"].failure
+    assert failure is not None
+    assert failure.output == "db"
+    assert check(target, dtype=dtype, accumulate=dtype, functions=functions, profile=profile).passed
+
+
 @pytest.mark.spec("ORC-D4")
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
 def test_tensors_that_want_a_gradient_are_read(dtype: str) -> None:
