@@ -108,6 +108,14 @@ def test_no_question_is_degenerate(function: str) -> None:
             assert {True, False} == {s["w"][-1] == s["w"][-2] for s in shapes}
 
 
+@pytest.mark.spec("ORC-D1")
+@pytest.mark.parametrize("scale", ["3", "1e+06", "0.001", "13131313.0", "0.1234567"])
+def test_a_scale_is_written_with_the_digits_that_it_has(scale: str) -> None:
+    call = notation.read(f"z=2x3 scale={scale}")
+    assert call.scale == float(scale)
+    assert notation.write(call) == f"z=2x3 scale={scale}"
+
+
 @pytest.mark.spec("ORC-N5")
 @pytest.mark.parametrize(("tier", "value", "bound", "informative"), [
     # On the exact tier one whole number must be told from the next.

@@ -359,6 +359,10 @@ def test_cases_serve_any_test_runner() -> None:
         ({"case": "x=1x1x3x3 w=1x1x4x4", "functions": ["conv_forward"]}, r"the window spans .* \[WIN-C4\]"),
         ({"case": "x=1x1x3x3", "functions": ["conv_forward"]}, "fits none of conv_forward; a convolution has x and w"),
         ({"case": "z=3", "functions": ["conv_forward"]}, "case 'z=3' fits none of conv_forward"),
+        *(
+            ({"case": "z=2x3 scale=1e39", "functions": [f], "dtype": "float16"}, "numbers are too large for float16")
+            for f in ("relu", "sigmoid")
+        ),
     ],
 )
 def test_unusable_arguments(arguments: dict[str, Any], message: str) -> None:

@@ -14,7 +14,9 @@ def write(call: Call) -> str:
     """Write shapes, options and scale of a call."""
     words = [f"{name}={'x'.join(map(str, shape))}" for name, shape in call.shapes]
     words += [f"{name}={_write_option(value)}" for name, value in call.options]
-    words += [f"scale={call.scale:g}"] * (call.scale != 1)
+    # With all its digits only where it has more than a few: the text decides over the numbers of a case.
+    short = f"{call.scale:g}"
+    words += [f"scale={short if float(short) == call.scale else repr(call.scale)}"] * (call.scale != 1)
     return " ".join([*words, *(["=".join(call.special)] if call.special else [])])
 
 
