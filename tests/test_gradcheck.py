@@ -19,6 +19,7 @@ from reference_cnn import (
     sigmoid,
     sigmoid_prime,
 )
+from reference_cnn.gradcheck import ArgumentCheck
 from reference_cnn.oracle import check
 
 OPTIONS: dict[str, Any] = {"padding": ((1, 0), (0, 1)), "stride": (1, 2)}
@@ -369,6 +370,8 @@ def test_each_argument_has_its_own_verdict_with_its_numbers() -> None:
     )
     shape, empty, right, compl, wrong = found.arguments
     assert (shape.name, shape.verdict, shape.index) == ("x", "wrong", None)
+    bare = ArgumentCheck("x", "right", "")
+    assert (bare.index, bare.gradient, bare.derivative, bare.error) == (None, None, None, None)
     assert shape.reason == "it has shape (1, 1), its argument (1,)"
     assert (empty.name, empty.verdict, empty.reason, empty.index) == ("e", "right", "there is no entry", None)
     assert (right.name, right.verdict, right.index) == ("y", "right", None)

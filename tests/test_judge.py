@@ -1,5 +1,6 @@
 """One answer against the reference: what is said of each kind of wrong answer, entry by entry."""
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from strategies import Array
 
 from reference_cnn.oracle import Case, notation
-from reference_cnn.oracle.judge import KINDS, Judgement, _sizes, judge
+from reference_cnn.oracle.judge import KINDS, Failure, Judgement, _sizes, judge
 from reference_cnn.oracle.targets.ask import Answer, Outcome
 
 DENSE = Case("dense_forward", notation.read("x=3x4 w=4x2"))
@@ -191,6 +192,16 @@ def test_where_0_times_the_given_number_may_be_formed_or_not_anything_is_right(n
         assert failure is not None
         assert failure.index is not None
         assert not either[failure.index]
+
+
+@pytest.mark.spec("ORC-D6")
+def test_a_failure_says_nothing_of_what_it_does_not_know() -> None:
+    failure = Failure(DENSE, "note", "a note", "DENSE-F1")
+    given = ("case", "kind", "message", "clause")
+    nothing = {"pattern": "", "reproduce": "", "diagnosis": (), "consistency": "", "condition": ""}
+    for field in fields(failure):
+        if field.name not in given:
+            assert getattr(failure, field.name) == nothing.get(field.name)
 
 
 @pytest.mark.spec("ORC-D3")

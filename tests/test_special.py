@@ -9,9 +9,11 @@ import pytest
 from strategies import Array
 
 import reference_cnn as reference
-from reference_cnn.oracle import cases, check, notation
+from reference_cnn.oracle import Case, cases, check, notation
 from reference_cnn.oracle.call import TIES, Call, windows_of
+from reference_cnn.oracle.judge import judge
 from reference_cnn.oracle.special import ASKED
+from reference_cnn.oracle.targets.ask import Answer
 
 Functions = dict[str, Callable[..., Any]]
 
@@ -118,6 +120,16 @@ def split(share: Callable[[Array], Array]) -> Callable[..., Any]:
         return interior.copy()
 
     return backward
+
+
+@pytest.mark.spec("ORC-N4")
+def test_an_infinite_part_of_a_gradient_of_0_is_wrong_and_no_warning() -> None:
+    call = notation.read("x=2x3x6x4 window=2 ties=x")
+    tied = (Case("max_pool_backward", call, "special", seed=seed) for seed in range(50))
+    case = next(c for c in tied if (c.arguments["dy"] == 0).any())
+    failure = judge(case, Answer("answered", {"dx": np.full((2, 3, 6, 4), np.inf)})).failure
+    assert failure is not None
+    assert failure.kind == "values"
 
 
 @pytest.mark.spec("ORC-N4")

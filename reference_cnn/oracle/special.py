@@ -94,7 +94,9 @@ def gathered(case: "Case", dx: Array) -> Array:
     shares = windows.view(room, writeable=True)
     parts = shares.reshape(-1, *dy.shape)
     tied = taps == taps.max(axis=0)
-    if not (np.where(tied, (parts * np.sign(dy) >= 0) & (np.abs(parts) <= np.abs(dy)), True)).all():
+    with np.errstate(invalid="ignore"):  # an infinite part of a gradient of 0
+        within = (parts * np.sign(dy) >= 0) & (np.abs(parts) <= np.abs(dy))
+    if not np.where(tied, within, True).all():
         return dx
     first = tied & (np.cumsum(tied, axis=0) == 1)
     total = np.where(tied, parts, 0).sum(axis=0)
