@@ -47,13 +47,13 @@ def test_the_noise_of_exact_numbers_is_what_rounding_must_cost() -> None:
     for dtype, eps in (("f8", EPS), ("f4", 2.0**-23)):
         derivative, error, jump = at(0.0, methodcaller("astype", dtype))
         assert (derivative, jump) == (1, 0)
-        assert error == pytest.approx(3 * (eps + EPS), rel=1e-9)
+        assert error == pytest.approx(3 * (eps + EPS), abs=0, rel=1e-9)
     # At 1 the noise is 2·ε·(1 + h); its share is least at h = 1/2, where the first extrapolation ends.
-    assert at(1.0, lambda z: z)[1] == pytest.approx(3 * 2 * EPS * (1 + 2), rel=1e-9)
+    assert at(1.0, lambda z: z)[1] == pytest.approx(3 * 2 * EPS * (1 + 2), abs=0, rel=1e-9)
     # z² has bends of 2·h: ε·h·(2 + 3·h), least at the smallest step.
-    assert at(0.0, lambda z: z + z * z)[1] == pytest.approx(6 * EPS, rel=1e-6)
+    assert at(0.0, lambda z: z + z * z)[1] == pytest.approx(6 * EPS, abs=0, rel=1e-6)
     # What does not change may still underflow.
-    assert at(0.0, lambda z: 0 * z)[1] == pytest.approx(3 * 2 * TINY, rel=1e-9)
+    assert at(0.0, lambda z: 0 * z)[1] == pytest.approx(3 * 2 * TINY, abs=0, rel=1e-9)
 
 
 @pytest.mark.spec("GRAD-D3")
@@ -63,7 +63,7 @@ def test_a_kink_is_a_jump_of_more_than_ten_times_its_error_and_a_smaller_one_is_
     derivative, error, jump = at(0.0, lambda z: z + c * EPS * np.abs(z))
     assert derivative == 1
     assert jump == (2 * c * EPS if 2 * c > 10 * 8 else 0)
-    assert error == pytest.approx((2 + (8 if jump else 2 * c + 8) / 2) * EPS, rel=1e-9)
+    assert error == pytest.approx((2 + (8 if jump else 2 * c + 8) / 2) * EPS, abs=0, rel=1e-9)
 
 
 @pytest.mark.spec("GRAD-D2", "GRAD-D3")
@@ -76,7 +76,7 @@ def test_polynomials_are_extrapolated_exactly_from_a_few_steps() -> None:
     odd = at(0.0, seen(lambda z: z + z**3 + z**5 + z**7 + z**9, 8))
     assert odd[0] == 1
     even = at(0.0, seen(lambda z: np.abs(z) + z**2 + z**4 + z**6 + z**8, 4))
-    assert even[2] == pytest.approx(2, rel=1e-15)
+    assert even[2] == pytest.approx(2, abs=0, rel=1e-15)
 
 
 @pytest.mark.spec("GRAD-D2")
@@ -88,7 +88,7 @@ def test_sums_are_formed_in_longdouble() -> None:
     third = np.longdouble(1) + np.longdouble(2) ** -60
     # ε·((1 + h) + h)/h at h = 1/2, three times.
     eps = float(np.finfo(np.longdouble).eps)
-    assert at(0.0, lambda z: z + third, np.longdouble)[1] == pytest.approx(12 * eps, rel=1e-9)
+    assert at(0.0, lambda z: z + third, np.longdouble)[1] == pytest.approx(12 * eps, abs=0, rel=1e-9)
 
 
 @pytest.mark.spec("GRAD-D2")
@@ -123,7 +123,7 @@ def test_scatter_counts_eight_times_and_a_thousandth_must_be_seen() -> None:
     for a in (1e-6, 1e-9):
         derivative, error, jump = at(0.0, shaken(a, 1))
         assert derivative == pytest.approx(1 - 3 * a, abs=1e-15)
-        assert error == pytest.approx((24 + 4 + 96 / 2) * a, rel=1e-4)
+        assert error == pytest.approx((24 + 4 + 96 / 2) * a, abs=0, rel=1e-4)
         assert jump == 0
     # 76·a is told from 1/2000 of the derivative, and from 10⁻³⁰.
     for slope, a, verdict in ((1, 6e-6, "right"), (1, 7e-6, "unclear"), (0, 1e-32, "right"), (0, 2e-32, "unclear")):
@@ -154,6 +154,8 @@ def test_the_extrapolation_is_that_of_explicit_loops(seed: int) -> None:
     noise = rng.uniform(0, 1e-3, (4, 12)) / h
     values = rng.standard_normal((4, 1)) * h**2 + rng.standard_normal((4, 1)) * h**3 + noise * rng.uniform(-1, 1, 12)
     values[0, :2], values[1, 9:], values[2] = np.nan, np.nan, np.nan
+    if seed % 2:  # any entry may be the best
+        values, noise = rng.uniform(-1, 1, (4, 12)), rng.uniform(0, 1e-3, (4, 12))
     best, error = _differences._extrapolate(values, noise, (2, 4, 6, 8))
     right = [by_loops(v, n, (2, 4, 6, 8)) for v, n in zip(values, noise)]
     np.testing.assert_allclose(best, [b for b, _ in right], rtol=1e-12)

@@ -220,9 +220,10 @@ def test_eight_units_in_the_last_place_are_rounding_and_nine_are_not() -> None:
 @pytest.mark.spec("GRAD-D4")
 def test_what_is_not_known_is_no_measure_of_what_is() -> None:
     def forward(z: Array) -> Array:
-        return 1e-6 * np.array([np.sin(z[0]) * (1 + 1e-2 * np.sin(1e12 * z[0])), np.log(z[1])])
+        alone = 0 if z[1] == -1 else np.nan
+        return 1e-6 * np.array([np.sin(z[0]) * (1 + 1e-2 * np.sin(1e12 * z[0])), alone])
 
-    found = check_gradient(forward, lambda dz, z: 1e-6 * dz * np.array([np.cos(z[0]), 1 / z[1]]), [np.array([0.5, -1])])
+    found = check_gradient(forward, lambda dz, z: 1e-6 * dz * np.array([np.cos(z[0]), 1]), [np.array([0.5, -1])])
     assert str(found).startswith("dz: unclear: at [0] the difference cannot tell: is ")
 
 
