@@ -136,9 +136,10 @@ def _place(wrong: Array, axis: int, name: str, groups: int = 1) -> str | None:
     hit = np.flatnonzero(wrong.any(axis=tuple(a for a in range(wrong.ndim) if a != axis)))
     if len(hit) == size:
         return None
-    if groups > 1 and size % groups == 0 and set(hit // (size // groups)) == {hit[0] // (size // groups)}:
-        group, each = hit[0] // (size // groups), size // groups
-        if len(hit) == each:
+    if groups > 1 and size % groups == 0:
+        each = size // groups
+        group = hit[0] // each
+        if np.array_equal(hit, np.arange(group * each, (group + 1) * each)):
             return f"at the {name}s of group {group}" if each > 1 else f"at {name} {hit[0]}, which is group {group}"
     if len(hit) == 1:
         last = " (the last)" if hit[0] == size - 1 else ""

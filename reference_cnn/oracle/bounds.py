@@ -70,14 +70,14 @@ def expected(case: "Case") -> dict[str, Expected]:
     values = call(case, arguments)
     # A mean, as a convention may want it, of whole numbers need not be whole: it is rounded like any other number.
     broken = case.accept and any((v % 1 != 0).any() for v in values.values())
-    whole = case.exact and not broken and not between(case.function, Precision.of(case.dtype, case.accumulate))
+    whole = case.exact and not broken and not rounds_between(case.function, Precision.of(case.dtype, case.accumulate))
     if whole or case.function in SELECTING:
         return {name: Expected(v, np.zeros(v.shape)) for name, v in values.items()}
     limit = limits(case, arguments, values, unit(wide))
     return {name: Expected(v, limit[name]) for name, v in values.items()}
 
 
-def between(function: str, precision: Precision) -> bool:
+def rounds_between(function: str, precision: Precision) -> bool:
     """Whether right formulas round in between, though all is whole; what is narrower than its sums is exact again."""
     return function in ROUNDED_BETWEEN and unit(precision.accumulate) == precision.output_unit
 

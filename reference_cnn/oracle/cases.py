@@ -12,7 +12,7 @@ import numpy as np
 from reference_cnn._validate import Array
 from reference_cnn.oracle import bounds, judge, normwise, notation, numbers, report, special
 from reference_cnn.oracle.call import PROFILES, TIES, Call, numpy_draw, windows_of
-from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.layers import LAYERS, WINDOWED
 from reference_cnn.oracle.mistakes import CONVENTIONS
 from reference_cnn.oracle.shapes import calls
 from reference_cnn.oracle.targets import UsageError
@@ -70,7 +70,7 @@ class Case:
     @property
     def rank(self) -> int:
         """The number of spatial axes, where a layer has such; else of axes."""
-        windowed = LAYERS[self.function].family in ("conv", "max pool", "average pool")
+        windowed = LAYERS[self.function].family in WINDOWED
         return len(self.call.shapes[0][1]) - 2 * windowed
 
     @property

@@ -13,12 +13,12 @@ from reference_cnn.oracle.cases import Case, Tier
 from reference_cnn.oracle.conditions import condition
 from reference_cnn.oracle.diagnose import diagnose
 from reference_cnn.oracle.judge import Failure, Kind, judge
-from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.layers import LAYERS, WINDOWED
 from reference_cnn.oracle.purity import impurity
 from reference_cnn.oracle.report import Result, Verdict
 from reference_cnn.oracle.shapes import more_calls
 from reference_cnn.oracle.shrink import smallest
-from reference_cnn.oracle.special import WINDOWED, answerable
+from reference_cnn.oracle.special import answerable
 from reference_cnn.oracle.targets import keywords_missing
 from reference_cnn.oracle.targets.ask import ask
 from reference_cnn.oracle.workers import AskAll, Found, UnrepeatableError

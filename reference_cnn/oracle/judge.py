@@ -28,7 +28,7 @@ KINDS: dict[str, Kind] = {"malformed": "dtype", "crash": "crash", "hang": "hang"
 class Failure:
     """A wrong answer to one case.
 
-    `message` is one line: what is `said`, and the pattern if there is one. Where values are wrong, `output` names them,
+    `message` is one line: the `finding`, and the pattern if there is one. Where values are wrong, `output` names them,
     `index` is the worst entry and `got`, `expected` and `bound` its values; `pattern` says what the wrong entries,
     `wrong`, have in common. `answer` and `right` are the whole outputs, for a wrong shape too. `diagnosis` has the ids
     of the known mistakes that explain every answer of the function, best first, two together joined by "+". Of a
@@ -39,7 +39,7 @@ class Failure:
 
     case: "Case"
     kind: Kind
-    said: str
+    finding: str
     clause: str
     output: str | None = None
     index: tuple[int, ...] | None = None
@@ -72,7 +72,7 @@ class Failure:
     @property
     def message(self) -> str:
         """What is wrong, in one line."""
-        return f"{self.said}: {self.pattern}" if self.pattern else self.said
+        return f"{self.finding}: {self.pattern}" if self.pattern else self.finding
 
 
 class Judgement(NamedTuple):

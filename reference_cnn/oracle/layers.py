@@ -8,6 +8,8 @@ import reference_cnn as reference
 
 # Functions of one family are asked with calls of the same shapes.
 Family = Literal["conv", "dense", "activation", "softmax", "max pool", "average pool", "error", "logits"]
+# Those whose arrays are images.
+WINDOWED: tuple[Family, ...] = ("conv", "max pool", "average pool")
 
 SPACE = {1: ("position",), 2: ("row", "column"), 3: ("depth", "row", "column")}
 

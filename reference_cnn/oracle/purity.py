@@ -33,7 +33,7 @@ def impurity(function: Callable[..., Any], case: "Case") -> Failure | None:
             return replace(_impure(case, f"it writes into {name}"), diagnosis=("written-input",))
     again = judge(case, first.answer).failure
     if again:
-        return replace(again, said=f"asked a second time, {again.said}")
+        return replace(again, finding=f"asked a second time, {again.finding}")
     asked.reply(_given(replace(case, seed=case.seed + 1)), case.keywords)
     kept = ((False, "a later call overwrites what it returned before"), (True, "its answer is a view of an argument"))
     for scramble, words in kept:
@@ -44,7 +44,7 @@ def impurity(function: Callable[..., Any], case: "Case") -> Failure | None:
         # To refuse memory of another layout is loud, and so no wrong answer.
         found = judge(case, laid_out.answer).failure if laid_out.answer.outcome == "answered" else None
         if found:
-            return replace(found, said=f"given arrays {words}, {found.said}")
+            return replace(found, finding=f"given arrays {words}, {found.finding}")
     return None
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from reference_cnn._validate import Array
 from reference_cnn.oracle import bounds
 from reference_cnn.oracle.call import TIES, Call, windows_of
-from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.layers import LAYERS, WINDOWED
 
 if TYPE_CHECKING:
     from reference_cnn.oracle.cases import Case
@@ -39,7 +39,6 @@ ASKED = {
 }
 # Functions that are linear in the argument, where a value goes to what it is a factor of; elsewhere the formula tells.
 LINEAR = ("conv", "dense", "average pool")
-WINDOWED = ("conv", "max pool", "average pool")
 # Functions of single elements: where the special value was, there is nothing else that could leak.
 ELEMENTWISE = ("sigmoid", "sigmoid_prime", "relu", "squared_error_prime")
 # Of how many of the fixed calls.

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.layers import LAYERS, WINDOWED
 from reference_cnn.oracle.targets.ask import Answer, UnansweredError, call
 from reference_cnn.oracle.targets.respond import Reply, respondent
 
 LAYOUTS = ("channels_first", "channels_last")
-WINDOWED = ("conv", "max pool", "average pool")
 
 
 def laid_out(function: Callable[..., Any], name: str, layout: str) -> Callable[..., Any]:

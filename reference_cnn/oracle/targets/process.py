@@ -143,7 +143,8 @@ class Program:
                 raise wire.WireError(f"an answer with id {wire.quoted(answer.get('id'))} to request {number}")
             for array in _arrays(answer):
                 count = wire.byte_count(array)
-                if array["bytes"] != count <= LARGEST:  # more is refused anyway
+                # More than the largest is refused when it is read.
+                if count <= LARGEST and array["bytes"] != count:
                     raise wire.WireError(f"an array of {wire.quoted(array['bytes'])} bytes, which should have {count}")
                 array["bytes"] = channel.read(count, deadline)
         except wire.WireError as error:

@@ -38,7 +38,7 @@ def fractions(question: Question) -> dict[str, Array]:
 
 def limits(question: Question, dtype: str, answers: dict[str, Array]) -> dict[str, Array]:
     """How far an answer in a dtype may lie from the written one, which is itself rounded to float64."""
-    whole = question.tier == "exact" and not bounds.between(question.function, bounds.Precision.of(dtype))
+    whole = question.tier == "exact" and not bounds.rounds_between(question.function, bounds.Precision.of(dtype))
     if whole or question.function in bounds.SELECTING:
         return {name: np.zeros(v.shape) for name, v in answers.items()}
     exact = question.arguments if question.function in SMOOTH else fractions(question)
