@@ -219,7 +219,7 @@ def test_options_reach_every_case() -> None:
     assert {c.call.special[0] for c in asked if c.call.special} == {"nan"}
     for function, algorithm in (("conv_forward", "direct"), ("dense_forward", "fft")):
         some = cases(function, profile="quick", algorithm=algorithm)
-        assert {c.call.special[0] for c in some if c.call.special} == {"nan", "inf"}
+        assert {c.call.special[0] for c in some if c.call.special} == {"nan", "inf", "-inf"}
     assert {c.tier for c in cases("relu", tiers=("rounding",))} == {"rounding"}
     assert {c.tier for c in cases("relu", tiers=("special",))} == {"special"}
     assert len(cases("conv_forward", profile="thorough")) > len(cases("conv_forward")) > len(asked)

@@ -295,4 +295,5 @@ def test_a_reply_of_a_lost_process_cannot_be_read_again() -> None:
     assert bad.reply([np.zeros(3)], {}).answer.outcome == "crash"
     assert good.reply([np.ones(3)], {}).answer.outcome == "answered"
     assert good.recall(reply).outcome == "not asked"
+    assert good.reply([np.ones(3)], {}, into=reply).answer.outcome == "answered"
     target.close()

@@ -100,6 +100,12 @@ class Draw:
         """In the order of these integers, nearly as large as numbers of the dtype are."""
         return np.ldexp(distinct, int(bounds.finfo(self.case.dtype).maxexp) - 12)
 
+    def one_of_each(self, shape: tuple[int, ...]) -> Array:
+        """A 1 in each map, and zeros."""
+        ones = np.zeros((math.prod(shape[:2]), math.prod(shape[2:])))
+        ones[np.arange(len(ones)), self.rng.integers(ones.shape[1], size=len(ones))] = 1
+        return ones.reshape(shape)
+
     def probabilities(self, shape: tuple[int, ...], bits: int) -> Array:
         """Rows that add up to exactly 1, multiples of 2**−bits, some of them 0 where there are many."""
         if 0 in shape:
@@ -169,6 +175,8 @@ def _integers(draw: Draw, shapes: Shapes) -> tuple[Arrays, float]:
     if LAYERS[case.function].family == "max pool":
         tied = case.call.special == TIES
         arrays["x"] = draw.rng.integers(-2, 1, shapes["x"]) if tied else draw.distinct(shapes["x"])
+        if tied and any(s < e for s, e in zip(windows_of(case.call).stride, windows_of(case.call).spans)):
+            arrays["dy"] *= draw.one_of_each(shapes["dy"])
     if case.function.startswith("relu"):
         # 0 is where the rectifier bends, and −0 is no other.
         arrays["z"] = draw.rng.choice([-1.0, 1], shapes["z"]) * draw.rng.integers(0, draw.largest + 1, shapes["z"])

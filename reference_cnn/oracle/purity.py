@@ -1,7 +1,7 @@
 """What a function does besides answering: to its arguments, and to what it returned before [ORC-N2]."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from reference_cnn._validate import Array
 from reference_cnn.oracle.judge import Failure, judge
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.targets.ask import Answer
-from reference_cnn.oracle.targets.respond import respondent, strided
+from reference_cnn.oracle.targets.respond import Respondent, respondent, strided
 
 if TYPE_CHECKING:
     from reference_cnn.oracle.cases import Case
@@ -21,31 +21,38 @@ def impurity(function: Callable[..., Any], case: "Case") -> Failure | None:
     """Ask a case that was answered rightly once more, and look at what else happens; None if nothing does.
 
     Arguments that are written to, results that change when a later call is made or the arguments are overwritten, and
-    another answer for the same numbers in another memory layout.
+    wrong answers to other numbers in the same arrays, or to the same numbers in another memory layout.
     """
-    asked = respondent(function, case.function)
+    return next(_impurities(respondent(function, case.function), case), None)
+
+
+def _impurities(asked: Respondent, case: "Case") -> Iterator[Failure]:
     given = _given(case)
     first = asked.reply(given, case.keywords)
-    if first.answer.outcome != "answered":
-        return judge(case, first.answer).failure
     for name, before, after in zip(case.arguments, given, first.arguments):
-        if not _same(before, after):
-            return replace(_impure(case, f"it writes into {name}"), diagnosis=("written-input",))
-    again = judge(case, first.answer).failure
-    if again:
-        return replace(again, finding=f"asked a second time, {again.finding}")
-    asked.reply(_given(replace(case, seed=case.seed + 1)), case.keywords)
+        if first.answer.outcome == "answered" and not _same(before, after):
+            yield replace(_impure(case, f"it writes into {name}"), diagnosis=("written-input",))
+    yield from _wrong(case, first.answer, "asked a second time")
+    other = replace(case, seed=case.seed + 1)
+    asked.reply(_given(other), case.keywords)
     kept = ((False, "a later call overwrites what it returned before"), (True, "its answer is a view of an argument"))
     for scramble, words in kept:
         if not _unchanged(first.answer, asked.recall(first, scramble=scramble)):
-            return _impure(case, words)
+            yield _impure(case, words)
+    # Right after each other, since what is kept of an array may be kept until the next one comes.
+    again = asked.reply(_given(other), case.keywords, into=asked.reply(given, case.keywords))
+    yield from _wrong(other, again.answer, "given the same arrays with other numbers")
     for words, layout in ELSEWHERE.items():
         laid_out = asked.reply([layout(a) if isinstance(a, np.ndarray) else a for a in given], case.keywords)
         # To refuse memory of another layout is loud, and so no wrong answer.
-        found = judge(case, laid_out.answer).failure if laid_out.answer.outcome == "answered" else None
-        if found:
-            return replace(found, finding=f"given arrays {words}, {found.finding}")
-    return None
+        if laid_out.answer.outcome == "answered":
+            yield from _wrong(case, laid_out.answer, f"given arrays {words}")
+
+
+def _wrong(case: "Case", answer: Answer, when: str) -> Iterator[Failure]:
+    failure = judge(case, answer).failure
+    if failure:
+        yield replace(failure, finding=f"{when}, {failure.finding}")
 
 
 def _given(case: "Case") -> list[Any]:
@@ -82,5 +89,6 @@ def _read_only(array: Array) -> Array:
 ELSEWHERE: dict[str, Callable[[Array], Array]] = {
     "that are not packed": lambda a: _columns(a, apart=2),
     "in Fortran's order": _columns,
+    "that lie backwards": lambda a: strided(a, tuple(-s for s in a.strides)),
     "that are read-only": _read_only,
 }

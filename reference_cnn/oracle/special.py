@@ -19,10 +19,10 @@ NAN, INF, NEGATIVE = ("nan", "inf", "-inf")
 # What is put where. Not asked: what the derivative of a rectifier is at NaN, where z > 0 is everybody's formula; which
 # gradient a NaN in max pooling gets; infinite logits, whose difference is no number.
 ASKED = {
-    "conv_forward": [(NAN, "x"), (INF, "x"), (NAN, "w"), (NAN, "b")],
-    "conv_backward": [(NAN, "dz"), (INF, "dz"), (NAN, "x"), (NAN, "w")],
-    "dense_forward": [(NAN, "x"), (INF, "x"), (NAN, "w"), (NAN, "b")],
-    "dense_backward": [(NAN, "dz"), (INF, "dz"), (NAN, "x"), (NAN, "w")],
+    "conv_forward": [(NAN, "x"), (INF, "x"), (NEGATIVE, "x"), (NAN, "w"), (INF, "w"), (NAN, "b"), (INF, "b")],
+    "conv_backward": [(NAN, "dz"), (INF, "dz"), (NAN, "x"), (INF, "x"), (NAN, "w"), (INF, "w")],
+    "dense_forward": [(NAN, "x"), (INF, "x"), (NEGATIVE, "x"), (NAN, "w"), (INF, "w"), (NAN, "b"), (INF, "b")],
+    "dense_backward": [(NAN, "dz"), (INF, "dz"), (NAN, "x"), (INF, "x"), (NAN, "w"), (INF, "w")],
     "sigmoid": [(NAN, "z"), (INF, "z"), (NEGATIVE, "z")],
     "sigmoid_prime": [(NAN, "z"), (INF, "z")],
     "relu": [(NAN, "z"), (INF, "z"), (NEGATIVE, "z")],
@@ -57,7 +57,7 @@ def special_calls(function: str, fixed: list[Call]) -> list[Call]:
         for special in ASKED.get(function, [])
     ]
     if function == "max_pool_backward":
-        found += [call._replace(special=TIES) for call in fixed if _apart(call)]
+        found += [call._replace(special=TIES) for call in fixed]
     return found
 
 
@@ -67,20 +67,10 @@ def _one_by_one(call: Call) -> bool:
     return math.prod(windows.kernel) == 1 and windows.out == dict(call.shapes)["x"][2:]
 
 
-def answerable(call: Call) -> bool:
-    """Whether a call with a special value has one right answer: with ties, only if no two windows overlap."""
-    return call.special != TIES or _apart(call)
-
-
-def _apart(call: Call) -> bool:
-    windows = windows_of(call)
-    return all(stride >= span for stride, span in zip(windows.stride, windows.spans))
-
-
 def gathered(case: "Case", dx: Array) -> Array:
     """Give the first maximum of each window what all of them have got, if together they may have it [ORC-N4].
 
-    Each may have any part of the window's gradient between nothing and all.
+    Each may have any part of the window's gradient between nothing and all. No two windows that have one overlap.
     """
     windows = windows_of(case.call)
     x, dy = (case.arguments[name].astype(np.float64) for name in ("x", "dy"))
@@ -92,14 +82,16 @@ def gathered(case: "Case", dx: Array) -> Array:
     interior[...] = dx
     shares = windows.view(room, writeable=True)
     parts = shares.reshape(-1, *dy.shape)
-    tied = taps == taps.max(axis=0)
+    having = dy != 0
+    tied = (taps == taps.max(axis=0)) & having
     with np.errstate(invalid="ignore"):  # an infinite part of a gradient of 0
         within = (parts * np.sign(dy) >= 0) & (np.abs(parts) <= np.abs(dy))
     if not np.where(tied, within, True).all():
         return dx
     first = tied & (np.cumsum(tied, axis=0) == 1)
     total = np.where(tied, parts, 0).sum(axis=0)
-    shares[...] = np.where(tied, np.where(first, total, 0), parts).reshape(shares.shape)
+    together = np.where(tied, np.where(first, total, 0), parts).reshape(shares.shape)
+    shares[..., having] = together[..., having]
     return np.asarray(interior)
 
 
@@ -121,11 +113,12 @@ def expected(case: "Case", plain: dict[str, bounds.Expected]) -> dict[str, bound
         return {name: plain[name]._replace(value=value) for name, value in values.items()}
     number, argument = case.special
     factor = _factor(case, argument)
+    found = {}
     with np.errstate(invalid="ignore"):
         formula = bounds.call(case, wide)
-    found = {}
+        reached = {name: number * np.sign(f) for name, f in factor.items()}
     for name, right in plain.items():
-        value = np.where(factor[name] != 0, np.copysign(number, factor[name]), right.value)
+        value = np.where(factor[name] != 0, reached[name], right.value)
         # Where the other factor is the 0 of the padding, 0 · NaN may be formed or not.
         either = np.isfinite(value) & np.isnan(formula[name])
         found[name] = bounds.Expected(value, np.where(either, np.inf, right.bound))

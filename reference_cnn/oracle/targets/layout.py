@@ -38,9 +38,10 @@ class ChannelsLast:
         outputs = list(answer.outputs.values())
         return answer.outputs if len(outputs) > 1 else outputs[0]
 
-    def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Reply:
+    def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any], *, into: Reply | None = None) -> Reply:
         """Call the function; what comes back has the channels first."""
-        reply = respondent(self._function, self._name).reply(self._last(arguments), keywords)
+        asked = respondent(self._function, self._name)
+        reply = asked.reply(self._last(arguments), keywords, into=into and into.token)
         after = [_first(n, a) for n, a in zip(self._names, reply.arguments)]
         return Reply(self._back(reply.answer), tuple(after), reply)
 

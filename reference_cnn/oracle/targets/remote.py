@@ -149,10 +149,13 @@ class Remote:
         outputs = list(answer.outputs.values())
         return answer.outputs if len(outputs) > 1 or outputs[0] is None else outputs[0]
 
-    def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Reply:
+    def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any], *, into: Reply | None = None) -> Reply:
         """Call the function, and have the answer kept and the arguments sent back."""
+        # A process that has been started again has none of the arrays that it was given.
+        starts, number = into.token if into and into.token else (0, None)
+        reused = {"into": number} if starts == self._program.starts else {}
         try:
-            response = self._ask(arguments, keywords, keep=True)
+            response = self._ask(arguments, keywords, keep=True, **reused)
         except UnansweredError as error:
             return Reply(Answer(error.outcome, {}, str(error)), tuple(arguments), None)
         after = response.get("arguments")

@@ -13,7 +13,7 @@ from reference_cnn.oracle.targets.ask import Answer, call, read
 
 
 class Reply(NamedTuple):
-    """An answer, the arguments as they are after the call, and what it takes to read the answer again."""
+    """An answer, the arguments as they are after the call, and what it takes to come back to both."""
 
     answer: Answer
     arguments: tuple[Any, ...]
@@ -24,8 +24,11 @@ class Reply(NamedTuple):
 class Respondent(Protocol):
     """A function that can be asked what it did to its arguments, and for its answer a second time."""
 
-    def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Reply:
-        """Call the function with replicas of the arguments: same values, strides and writeability."""
+    def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any], *, into: Reply | None = None) -> Reply:
+        """Call the function with replicas of the arguments: same values, strides and writeability.
+
+        Or, with the values alone, in the very arrays that it was given for an earlier reply, as an optimizer has it.
+        """
 
     def recall(self, reply: Reply, *, scramble: bool = False) -> Answer:
         """Read an earlier answer again, if need be after its arguments have been overwritten.
@@ -46,18 +49,24 @@ class Local:
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self._function, self._name = function, name
 
-    def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Reply:
+    def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any], *, into: Reply | None = None) -> Reply:
         """Call the function; the arrays of the reply are copies (`read` makes them), which it cannot change later."""
-        own = [strided(a, a.strides) if isinstance(a, np.ndarray) else a for a in arguments]
-        # The function sees views of what is its own, so that a read-only argument can be scrambled later.
-        given = [_alike(mine, theirs) for mine, theirs in zip(own, arguments)]
+        if into:
+            _, own, given = into.token
+            for mine, value in zip(own, arguments):
+                if isinstance(mine, np.ndarray):
+                    mine[...] = value
+        else:
+            own = [strided(a, a.strides) if isinstance(a, np.ndarray) else a for a in arguments]
+            # The function sees views of what is its own, so that a read-only argument can be scrambled later.
+            given = [_alike(mine, theirs) for mine, theirs in zip(own, arguments)]
         answer, result = call(self._function, self._name, given, keywords)
         after = tuple(a.copy() if isinstance(a, np.ndarray) else a for a in own)
-        return Reply(answer, after, (result, own))
+        return Reply(answer, after, (result, own, given))
 
     def recall(self, reply: Reply, *, scramble: bool = False) -> Answer:
         """Read the object that was returned again."""
-        result, own = reply.token
+        result, own, _ = reply.token
         if scramble:
             for a in own:
                 if isinstance(a, np.ndarray):

@@ -56,18 +56,22 @@ class Server:
         if name == "hello":
             return self._greeting()
         if name == "again":
-            local, reply = next((o, r) for number, o, r in self._kept if number == request["of"])
+            local, reply = self._reply(request["of"])
             return _written(local.recall(reply, scramble=request["scramble"]), frames)
         keywords = {n: wire.plain(v) for n, v in request["keywords"].items()}
         function = self._functions[name]
         if not request.get("keep"):
             return _written(call(function, name, list(arguments.values()), keywords)[0], frames)
+        into = self._reply(request["into"])[1] if "into" in request else None
         local = Local(function, name)
-        reply = local.reply(list(arguments.values()), keywords)
+        reply = local.reply(list(arguments.values()), keywords, into=into)
         self._kept.append((request["id"], local, reply))
         response = _written(reply.answer, frames)
         after = {n: a for n, a in zip(arguments, reply.arguments) if isinstance(a, np.ndarray)}
         return {**response, "arguments": {n: _frame(a, frames) for n, a in after.items()}}
+
+    def _reply(self, number: int) -> tuple[Local, Reply]:
+        return next((local, reply) for kept, local, reply in self._kept if kept == number)
 
     def _greeting(self) -> dict[str, Any]:
         try:
