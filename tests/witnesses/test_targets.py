@@ -104,7 +104,8 @@ def test_pytorch_on_three_axes() -> None:
 def test_jax_and_keras() -> None:
     """Each new shape is compiled, so only some functions are asked."""
     for target in ("jax", "keras"):
-        report = check(target, functions=["dense_forward", "dense_backward", "sigmoid", "relu", "softmax"])
+        functions = ["dense_forward", "dense_backward", "sigmoid", "sigmoid_prime", "relu", "relu_prime", "softmax"]
+        report = check(target, functions=functions)
         assert report.passed, f"\n{report}"
     pooling = check("keras", functions=["max_pool_forward"], case="x=1x1x4x4 window=2")
     assert not pooling.passed
