@@ -134,3 +134,13 @@ def test_tensors_that_want_a_gradient_are_read(dtype: str) -> None:
     found = check({"relu": relu}, dtype=dtype).results["relu"]
     assert found.verdict == "pass"
     assert not found.notes
+
+
+@pytest.mark.spec("RND-N2")
+@pytest.mark.parametrize("target", ["jax", "keras"])
+@pytest.mark.parametrize("function", ["sigmoid", "sigmoid_prime"])
+def test_jaxs_exponential_overflows_in_float16(target: str, function: str) -> None:
+    answer = getattr(importlib.import_module(f"reference_cnn.oracle.targets.{target}"), function)
+    z = np.array([-11, -11.1], np.float16)
+    assert [float(a) > 0 for a in answer(z)] == [True, False]
+    assert not check(target, dtype="float16", functions=[function], case="z=8x16 scale=12").passed

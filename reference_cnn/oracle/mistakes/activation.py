@@ -100,7 +100,7 @@ ACTIVATION = (
         "Take exp only of numbers up to 0: for z < 0 it is exp(z)/(1 + exp(z)).",
         "float64 and float32, but for a warning; float16 down to z = −11",
         {"sigmoid": _instead(_naive)},
-        ("NumPyCNN#13",),
+        ("NumPyCNN#13", "JAX 0.10.2 in float16"),
         native=True,
     ),
     Mistake(
