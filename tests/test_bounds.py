@@ -135,7 +135,7 @@ def test_a_bound_as_wide_as_the_numbers_says_nothing() -> None:
     assert wide.results["dense_forward"].verdict == "fail"
     right = check("reference", dtype="bfloat16", accumulate="bfloat16", case=text).results["dense_forward"]
     assert (right.verdict, right.cases, right.uninformative) == ("pass", 1, 1)
-    assert "1 cases do not count" in str(check("reference", dtype="bfloat16", accumulate="bfloat16", case=text))
+    assert "1 case does not count" in str(check("reference", dtype="bfloat16", accumulate="bfloat16", case=text))
     for dtype in ("float64", "float32", "float16", "bfloat16"):
         assert all(c.informative for c in cases("conv_forward", dtype=dtype))
 

@@ -93,7 +93,8 @@ class Report:
             for note in result.notes:
                 console.print(Text(f"note: {name}: {note}"))
             if result.uninformative:
-                console.print(Text(f"note: {name}: {result.uninformative} cases do not count: {SAYS_NOTHING}"))
+                some = "1 case does" if result.uninformative == 1 else f"{result.uninformative} cases do"
+                console.print(Text(f"note: {name}: {some} not count: {SAYS_NOTHING}"))
         for remark in self.remarks:
             console.print(Text(f"note: {remark}"))
         console.print(Text(self.summary))
