@@ -121,10 +121,11 @@ def test_no_end_of_the_check_leaves_a_file_or_a_process(
         str(jobs),
     ]
     environment = {**os.environ, "TMPDIR": str(folders), "PYTHONPATH": str(PACKAGE.parent)}
-    # What is run in the background of a shell ignores an interrupt, and so would what it starts.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The background of a shell ignores an interrupt, and nohup a hang-up; what is started from there would do so too.
+    before = {s: signal.signal(s, signal.default_int_handler) for s in (signal.SIGINT, signal.SIGHUP)}
     run = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    signal.signal(signal.SIGINT, before)
+    for ignored, handler in before.items():
+        signal.signal(ignored, handler)
     while not (mark.exists() and mark.read_text()):
         assert run.poll() is None
         time.sleep(0.02)
