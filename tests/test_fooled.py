@@ -1,5 +1,6 @@
 """What has fooled the oracle once: wrong layers that passed, and right ones that were rejected."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -141,6 +142,19 @@ WRONG: dict[str, Functions] = {
     "128 examples": {"dense_forward": lambda x, w: dense_forward(x, w) * (1 + (len(x) > 128))},
     "256 neurons": {"dense_forward": lambda x, w: dense_forward(x, w) * (1 + (w.shape[1] > 256))},
     "1024 features": {"dense_forward": lambda x, w: dense_forward(x, w) * (1 + (len(w) > 1024))},
+    "256 columns": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (x.shape[3] > 256))},
+    "1024 positions": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (math.prod(x.shape[2:]) > 1024))},
+    "1024 taps": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (w[0].size > 1024))},
+    "32 groups": {"conv_forward": lambda x, w, groups=1: conv_forward(x, w, groups=groups) * (1 + (groups > 32))},
+    "a far-reaching kernel": {
+        "conv_forward": lambda x, w, dilation=1: (
+            conv_forward(x, w, dilation=dilation) * (1 + (np.min(dilation) >= 12))
+        )
+    },
+    "128 pooled images": {"max_pool_forward": lambda x, k: max_pool_forward(x, k) * (1 + (len(x) > 128))},
+    "128 pooled channels": {"avg_pool_forward": lambda x, k: avg_pool_forward(x, k) * (1 + (x.shape[1] > 128))},
+    "256 labels": {"cross_entropy": lambda z, n: reference_cnn.cross_entropy(z, n) * (1 + (len(z) > 256))},
+    "4096 numbers": {"sigmoid": lambda z: sigmoid(z) * (1 + (z.size > 4096))},
     "1024 classes": {"softmax": lambda z: softmax(z) * (1 + (z.shape[-1] > 1024))},
     "four axes": {"softmax": lambda z: softmax(z) if z.ndim < 4 else np.swapaxes(softmax(np.swapaxes(z, 1, 3)), 1, 3)},
     "labels of 8 bits": {"cross_entropy": lambda z, labels: reference_cnn.cross_entropy(z, labels % 256)},

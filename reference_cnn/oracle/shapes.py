@@ -43,7 +43,7 @@ def _dense(n: int, features: int, neurons: int, *, b: bool) -> Call:
 
 def activation_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     """Return calls of an activation: tiny, ordinary and large numbers up to the range of the dtype, on 1 to 4 axes."""
-    shapes = [(1027,), (8, 16), (2, 3, 5), (2, 3, 2, 5), (1, 1)]
+    shapes = [(4099,), (8, 16), (2, 3, 5), (2, 3, 2, 5), (1, 1)]
     tiny = () if dtype == "float16" else (1e-9, 1e-13)
     scales = (4.0, 12.0, 1e-3, 2.0, 1.0, 40.0, 88.0, RANGES[dtype], *tiny)
     fixed = [Call((("z", shapes[i % len(shapes)]),), scale=s) for i, s in enumerate(scales)]
@@ -60,8 +60,8 @@ def logits_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     shapes = [(3, 4), (5, 2), (4, 4), (1, 3), (3, 1), (9, 17), (2, 10)]
     scales = [1.0, min(10.0, SPREADS[dtype]), SPREADS[dtype], OFFSETS[dtype]]
     fixed = [Call((("z", shape),), scale=scales[i % len(scales)]) for i, shape in enumerate([*shapes, *shapes, (3, 4)])]
-    # More than 32 or 128 rows, 128 or 1024 classes, of which 16 bits say little.
-    large = [Call((("z", shape),)) for shape in [(37, 131), *[(130, 3), (2, 1030)] * (not dtype.endswith("16"))]]
+    # More than 32 or 256 rows, 128 or 1024 classes, of which 16 bits say little.
+    large = [Call((("z", shape),)) for shape in [(37, 131), *[(260, 3), (2, 1030)] * (not dtype.endswith("16"))]]
     return [*fixed, *large] + [draw_logits(draw) for _ in range(effort.drawn)]
 
 

@@ -93,7 +93,7 @@ def conv_calls(rank: int, draw: Draw, effort: Effort, spread: float) -> list[Cal
         conv_call((3, 4, *k), (6, 2, *k), groups=2),
         conv_call((2, 3, *[1] * rank), (2, 3, *[3] * rank), padding=1),
         # A filter for each channel, many groups, and groups of many channels.
-        conv_call((2, 9, *d), (9, 1, *[3] * rank), groups=9),
+        conv_call((2, 33, *cycle((4, 5, 3), rank)), (33, 1, *[3] * rank), groups=33),
         conv_call((2, 10, *d), (4, 5, *k), groups=2),
         # Sizes for which some have code of their own: patches, stems, far-reaching kernels.
         conv_call((2, 2, *d), (3, 2, *[2] * rank), stride=2, padding=1),
@@ -101,7 +101,7 @@ def conv_calls(rank: int, draw: Draw, effort: Effort, spread: float) -> list[Cal
         conv_call((2, 2, *cycle((3, 4, 2), rank)), (3, 2, *[5] * rank), padding=4),
         conv_call((1, 2, *cycle((9, 10, 7), rank)), (2, 2, *[7] * rank), stride=2, padding=3),
         conv_call((2, 2, *[12] * rank), (3, 2, *[2] * rank), stride=5),
-        conv_call((2, 2, *[8] * rank), (3, 2, *[2] * rank), dilation=5),
+        conv_call((2, 2, *[14] * rank), (3, 2, *[2] * rank), dilation=12),
     ]
     # Layers as networks have them, for which many have code of their own, and which may forget the bias there.
     everyday = [
@@ -113,14 +113,14 @@ def conv_calls(rank: int, draw: Draw, effort: Effort, spread: float) -> list[Cal
         conv_call((2, 3, *cycle((5, 6, 4), rank)), (3, 1, *[3] * rank), padding=1, groups=3, b=True),
         conv_call((2, 3, *cycle((5, 6, 4), rank)), (3, 1, *[3] * rank), padding=1, groups=3, stride=2, b=True),
     ]
-    # Longer than a vector or a tile of 128 in one way each.
+    # Longer than a vector or a tile of 128 or 256 in one way each, more than 1024 taps or outputs.
     long = [
-        *(conv_call((1, 2, *row), (3, 2, *cycle((2, 1), rank))) for row in rotations((37, *[3] * (rank - 1)))),
+        *(conv_call((1, 2, *row), (3, 2, *cycle((2, 1), rank))) for row in rotations((260, *[3] * (rank - 1)))),
         conv_call((130, 1, *cycle((2, 3), rank)), (2, 1, *[2] * rank)),
         conv_call((1, 2, *cycle((2, 3), rank)), (130, 2, *[2] * rank)),
-        conv_call((1, 130, *cycle((2, 3), rank)), (2, 130, *[2] * rank)),
+        conv_call((1, 130, *cycle((4, 3), rank)), (2, 130, *[3] * rank)),
         conv_call((1, 20, *cycle((3, 4, 2), rank)), (20, 10, *[2] * rank), groups=2),
-        conv_call((4, 1, *cycle((20, 21, 2), rank)), (2, 1, *[2] * rank)),
+        conv_call((4, 1, *cycle((34, 35, 2), rank)), (2, 1, *[2] * rank)),
     ]
     # Where an error is small beside the largest number, and not beside what an element is made of.
     spread_out = [
@@ -264,8 +264,8 @@ def pool_calls(rank: int, draw: Draw, own: str, effort: Effort) -> list[Call]:
         pool_call((1, 2, *[18] * rank), window=5, stride=5, padding=2)
         if rank < 3
         else pool_call((1, 2, 9, 3, 3), window=(5, 1, 1), padding=(2, 0, 0)),
-        # More than 32 channels, or 256 positions.
-        pool_call((1, 33, *cycle((4, 3, 3), rank)), window=2),
+        # More than 128 channels, or 256 positions.
+        pool_call((1, 130, *cycle((4, 3, 3), rank)), window=2),
         pool_call((1, 1, *LONG[min(rank, 3)], *[3] * (rank - 3)), window=3, stride=2, padding=1),
         # The window covers the image.
         pool_call((2, 2, *[3] * rank), window=3, padding=1),
@@ -277,9 +277,9 @@ def pool_calls(rank: int, draw: Draw, own: str, effort: Effort) -> list[Call]:
         pool_call((2, 2, *cycle((8, 6, 4), rank)), window=1, stride=4, padding="same"),  # not less than none
         pool_call((2, 2, *cycle((5, 6, 4), rank)), window=3, stride=1, padding="same"),
         pool_call((2, 2, *cycle((4, 5, 3), rank)), window=1),
-        # Longer than a vector, or a tile of 32, in one way each.
-        *(pool_call((1, 2, *row), window=cycle((2, 1), rank), stride=1) for row in rotations((37, *[3] * (rank - 1)))),
-        pool_call((37, 1, *cycle((3, 4, 2), rank)), window=2),
+        # Longer than a vector, or a tile of 128 or 256, in one way each.
+        *(pool_call((1, 2, *row), window=cycle((2, 1), rank), stride=1) for row in rotations((260, *[3] * (rank - 1)))),
+        pool_call((130, 1, *cycle((3, 4, 2), rank)), window=2),
         *[pool_call((1, 2, 13, 14), window=(13, 14))] * (rank == 2),
         pool_call((1, 1, *cycle((8, 9, 1), rank)), window=cycle((7, 7, 1), rank), padding=cycle((3, 2, 0), rank)),
     ]
