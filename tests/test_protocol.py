@@ -269,7 +269,7 @@ def test_what_it_has_started_ends_with_it(write: Write, tmp_path: Path) -> None:
 
 @pytest.mark.spec("PROTO-C3")
 def test_a_program_that_dies_is_started_again(write: Write) -> None:
-    lines = "if z['shape'] == [1027] and all(map(math.isfinite, numbers)): os.abort()"
+    lines = "if len(z['shape']) == 1 and z['shape'][0] > 1000 and all(map(math.isfinite, numbers)): os.abort()"
     # Every start begins with request 0, so that a greeting may be written out.
     program = PROGRAM.replace('say({"id": n, "protocol"', 'say({"id": 0, "protocol"')
     result = check(write(lines, program)).results["sigmoid"]
