@@ -1,6 +1,5 @@
 """What has fooled the oracle once: wrong layers that passed, and right ones that were rejected."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +7,6 @@ import numpy as np
 import pytest
 from strategies import Array
 
-import reference_cnn
 from reference_cnn import (
     avg_pool_forward,
     conv_backward,
@@ -56,11 +54,6 @@ def body_of_16(z: Array) -> Array:
 
 def as_floats32(dy: Array, x: Array, window: Any, **options: Any) -> Array:
     return max_pool_backward(dy, x.astype(np.float32), window, **options)
-
-
-def lowest(bound: float) -> Callable[..., Array]:
-    """A running maximum that starts from what is meant to be lower than all."""
-    return lambda x, window, **o: np.maximum(max_pool_forward(x, window, **o), bound).astype(x.dtype)
 
 
 def a_view(x: Array, window: Any, **options: Any) -> Array:
@@ -133,39 +126,11 @@ WRONG: dict[str, Functions] = {
     "half of many columns": {
         "conv_forward": lambda x, w: conv_forward(x, w) * (1 + (np.arange(x.shape[3] - w.shape[3] + 1) >= 18))
     },
-    "128 images": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (len(x) > 128))},
-    "128 filters": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (len(w) > 128))},
-    "128 channels": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (w.shape[1] > 128))},
     "wide groups": {
         "conv_forward": lambda x, w, groups=1: conv_forward(x, w, groups=groups) * (1 + (groups > 1 and w.shape[1] > 8))
     },
-    "128 examples": {"dense_forward": lambda x, w: dense_forward(x, w) * (1 + (len(x) > 128))},
-    "256 neurons": {"dense_forward": lambda x, w: dense_forward(x, w) * (1 + (w.shape[1] > 256))},
-    "1024 features": {"dense_forward": lambda x, w: dense_forward(x, w) * (1 + (len(w) > 1024))},
-    "256 columns": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (x.shape[3] > 256))},
-    "1024 positions": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (math.prod(x.shape[2:]) > 1024))},
-    "1024 taps": {"conv_forward": lambda x, w: conv_forward(x, w) * (1 + (w[0].size > 1024))},
-    "32 groups": {"conv_forward": lambda x, w, groups=1: conv_forward(x, w, groups=groups) * (1 + (groups > 32))},
-    "a far-reaching kernel": {
-        "conv_forward": lambda x, w, dilation=1: (
-            conv_forward(x, w, dilation=dilation) * (1 + (np.min(dilation) >= 12))
-        )
-    },
-    "128 pooled images": {"max_pool_forward": lambda x, k: max_pool_forward(x, k) * (1 + (len(x) > 128))},
-    "128 pooled channels": {"avg_pool_forward": lambda x, k: avg_pool_forward(x, k) * (1 + (x.shape[1] > 128))},
-    "256 labels": {"cross_entropy": lambda z, n: reference_cnn.cross_entropy(z, n) * (1 + (len(z) > 256))},
-    "4096 numbers": {"sigmoid": lambda z: sigmoid(z) * (1 + (z.size > 4096))},
-    "1024 classes": {"softmax": lambda z: softmax(z) * (1 + (z.shape[-1] > 1024))},
     "four axes": {"softmax": lambda z: softmax(z) if z.ndim < 4 else np.swapaxes(softmax(np.swapaxes(z, 1, 3)), 1, 3)},
-    "labels of 8 bits": {"cross_entropy": lambda z, labels: reference_cnn.cross_entropy(z, labels % 256)},
-    "more than 8192": {"squared_error": lambda o, y: squared_error(o.ravel()[:8192], y.ravel()[:8192])},
-    "lower than −1000": {"max_pool_forward": lowest(-1000)},
-    "lower than −10⁹": {"max_pool_forward": lowest(-1e9)},
-    "lower than the lowest of C's floats": {"max_pool_forward": lowest(float(np.finfo(np.float32).min))},
-    "lower than the lowest number": {"max_pool_forward": lowest(float(np.finfo(np.float64).min))},
     "compared in float32": {"max_pool_backward": as_floats32},
-    "a threshold of the rectifier": {"relu": lambda z: np.where(z > 1e-7, z, 0) + np.where(np.isnan(z), z, 0)},
-    "tiny weights are pruned": {"conv_forward": lambda x, w: conv_forward(x, np.where(np.abs(w) < 1e-8, 0, w))},
     "NaN in w is 0": {"conv_forward": lambda x, w, *b, **o: conv_forward(x, np.nan_to_num(w), *b, **o)},
     "NaN in b is 0": {"dense_forward": lambda x, w, b=0: dense_forward(x, w) + np.nan_to_num(b)},
     "NaN in y is 0": {"squared_error": lambda o, y: squared_error(o, np.nan_to_num(y))},

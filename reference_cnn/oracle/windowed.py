@@ -278,7 +278,7 @@ def pool_calls(rank: int, draw: Draw, own: str, effort: Effort) -> list[Call]:
         pool_call((2, 2, *cycle((5, 6, 4), rank)), window=3, stride=1, padding="same"),
         pool_call((2, 2, *cycle((4, 5, 3), rank)), window=1),
         # Longer than a vector, or a tile of 128 or 256, in one way each.
-        *(pool_call((1, 2, *row), window=cycle((2, 1), rank), stride=1) for row in rotations((260, *[3] * (rank - 1)))),
+        *(pool_call((1, 2, *row), window=cycle((2, 1), rank)) for row in rotations((260, *[3] * (rank - 1)))),
         pool_call((130, 1, *cycle((3, 4, 2), rank)), window=2),
         *[pool_call((1, 2, 13, 14), window=(13, 14))] * (rank == 2),
         pool_call((1, 1, *cycle((8, 9, 1), rank)), window=cycle((7, 7, 1), rank), padding=cycle((3, 2, 0), rank)),
