@@ -1,15 +1,46 @@
 """What code may have a path of its own for: a mistake on it shows in those cases alone that take it."""
 
 import math
+from itertools import combinations, permutations
 
 from reference_cnn.oracle.call import Call, windows_of
 
 # Sizes after which a tile, a vector or a counter of this many elements is at its end.
-TILES = (1, 8, 32, 128, 256)
+TILES = (1, 8, 32, 128, 256, 1024, 4096)
 
 
 def paths(call: Call) -> frozenset[str]:
-    """The paths that a call of a convolution or a pooling takes; a mistake may need several at once."""
+    """The paths that a call takes; a mistake may need several at once."""
+    windowed = "window" in dict(call.options) or len(dict(call.shapes).get("w", ())) > 2
+    sizes, taken = _windowed(call) if windowed else _plain(call)
+    found = {path for path, holds in taken.items() if holds}
+    found |= {f"more than {t} {name}" for name, size in sizes.items() for t in TILES if size > t}
+    return call.features | found | {f"one {name}" for name, size in sizes.items() if size == 1}
+
+
+def _plain(call: Call) -> tuple[dict[str, int], dict[str, bool]]:
+    """Sizes by name, and the other paths of a dense layer, an activation, a softmax or a loss."""
+    shapes = [shape for name, shape in call.shapes if name != "b"]
+    first = shapes[0]
+    sizes = {"rows": first[0], "columns": first[-1], "numbers": math.prod(first)}
+    sizes |= {"neurons": shapes[-1][-1]} if len(shapes) > 1 else {}
+    return sizes, {
+        f"{len(first)} axes": True,
+        **_compared(sizes),
+        # Each range of numbers is another part of a curve, and another chance to overflow or to vanish.
+        f"numbers up to {call.scale:g}": True,
+    }
+
+
+def _compared(sizes: dict[str, int]) -> dict[str, bool]:
+    """Which sizes are larger than which, and which are equal, so that one taken for the other is not noticed."""
+    pairs = list(combinations(sizes.items(), 2))
+    larger = {f"more {a} than {b}": m > n for one, other in pairs for (a, m), (b, n) in permutations((one, other))}
+    return larger | {f"as many {a} as {b}": m == n for (a, m), (b, n) in pairs}
+
+
+def _windowed(call: Call) -> tuple[dict[str, int], dict[str, bool]]:
+    """Sizes by name, and the other paths of a convolution or a pooling."""
     shapes, windows = dict(call.shapes), windows_of(call)
     images, channels, *space = shapes["x"]
     filters, per_group, *_ = shapes.get("w", (0, 1))
@@ -18,7 +49,7 @@ def paths(call: Call) -> frozenset[str]:
     spans = windows.spans
     tail = [(i + sum(p) - e) % s for i, p, e, s in zip(windows.size, windows.pads, spans, windows.stride)]
     one = [k == 1 for k in windows.kernel]
-    taken = {
+    return sizes, {
         "a stride": max(windows.stride) > 1,
         "windows apart": any(s > e for s, e in zip(windows.stride, spans)),
         "windows that overlap": any(s < e for s, e in zip(windows.stride, spans)),
@@ -47,6 +78,3 @@ def paths(call: Call) -> frozenset[str]:
         "as many channels as rows and columns": len({channels, *space}) == 1,
         "numbers of very different sizes": call.scale > 1,
     }
-    found = {path for path, holds in taken.items() if holds}
-    found |= {f"more than {t} {name}" for name, size in sizes.items() for t in TILES if size > t}
-    return call.features | found | {f"one {name}" for name, size in sizes.items() if size == 1}
