@@ -12,9 +12,8 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["lint", "types", "tests", "catalogue", "mutation_layers", "witnesses", "deviations", "build"]
 
+# The oldest and the newest run everything; those between them run what is fast, and count the branches that are taken.
 PYTHONS = ["3.11", "3.12", "3.13"]
-# Where the branches that the tests take are counted.
-COVERED = "3.13"
 PROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ("-c", "constraints.txt")
 
@@ -33,10 +32,11 @@ MNIST = Path(os.environ.get("MNIST_NPZ", "../shared/data/mnist.npz"))
 TORCH = "torch==2.13.0"
 
 
-# Tests that need no other process, and so little time.
+# Tests that need no other process, and so little time; they take every branch of what a verdict rests on.
 FASTER = [f"tests/test_{name}.py" for name in (
     *("adjoint", "arrays", "article_numbers", "bad_input", "bounds", "byte_order", "cases", "cli", "explain", "fuzz"),
-    *("gradcheck", "html", "layout", "loops", "purity", "readme", "scipy", "sigmoid_range", "symbolic", "vectors"),
+    *("gradcheck", "html", "judge", "layout", "loops", "patterns", "purity", "readme", "scipy", "sigmoid_range"),
+    *("special", "symbolic", "vectors"),
 )]  # fmt: skip
 
 
@@ -63,11 +63,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The test suite, with the examples in the documentation."""
+    """The test suite, with the examples in the documentation; between oldest and newest Python the faster tests."""
     session.install(*CONSTRAINTS, "-e", ".", *group("test"))
-    # On one Python, since it costs time; a choice of tests cannot reach everything.
-    measured = session.python == COVERED and not session.posargs
-    session.run("pytest", "-n", "auto", *(["--cov"] if measured else []), *session.posargs)
+    between = session.python in PYTHONS[1:-1]
+    session.run("pytest", "-n", "auto", *(session.posargs or (["--cov", *FASTER] if between else [])))
 
 
 @nox.session

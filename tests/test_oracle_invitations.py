@@ -16,15 +16,6 @@ Functions = dict[str, Callable[..., Any]]
 NEW = [name for name, layer in LAYERS.items() if layer.family not in ("conv", "dense") and "sigmoid" not in name]
 
 
-@pytest.mark.spec("ORC-D2", "RND-N1", "RND-N4", "RND-D3")
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
-@pytest.mark.parametrize("target", ["reference", "loops"])
-def test_right_implementations_pass(target: str, dtype: str) -> None:
-    report = check(target, functions=NEW, dtype=dtype)
-    assert report.passed, f"\n{report}"
-    assert {r.verdict for r in report.results.values()} == {"pass"}
-
-
 @pytest.mark.spec("ORC-D2")
 @pytest.mark.parametrize("rank", [1, 3])
 def test_other_ranks(rank: int) -> None:

@@ -10,7 +10,7 @@ from reference_cnn import conv_forward, max_pool_backward, relu
 from reference_cnn._pattern import describe
 from reference_cnn.oracle import cases, check
 from reference_cnn.oracle.call import windows_of
-from reference_cnn.oracle.cases import Case
+from reference_cnn.oracle.cases import DTYPES, Case
 from reference_cnn.oracle.conditions import condition
 from reference_cnn.oracle.influence import idle
 from reference_cnn.oracle.judge import judge
@@ -152,6 +152,25 @@ CONDITIONS: list[tuple[str, Any, str]] = [
 def test_conditions(function: str, wrong: Any, words: str) -> None:
     asked = cases(function)
     assert condition([(c, judge(c, ask(wrong, c)).failure is not None) for c in asked]) == words
+
+
+@pytest.mark.spec("ORC-D16")
+def test_dtypes_in_which_every_such_call_is_right_are_said() -> None:
+    def words(*doubled: tuple[str, int]) -> str:
+        """What is said of a rectifier that is wrong in a dtype from a number of axes on, and judged in float32."""
+
+        def wrong(z: Any) -> Any:
+            return relu(z) * (1 + any(z.dtype == dtype and z.ndim >= axes for dtype, axes in doubled))
+
+        failure = check({"relu": wrong}, dtype="float32", functions=["relu"]).results["relu"].failure
+        assert failure is not None
+        return failure.condition
+
+    assert words(("float32", 1)) == "The same calls are answered rightly in float64, float16, bfloat16."
+    assert words(("float32", 3), ("float64", 4)).endswith(
+        "more than 2 axes. The same calls are answered rightly in float16, bfloat16."
+    )
+    assert words(*((dtype, 1) for dtype in DTYPES)) == ""
 
 
 @pytest.mark.spec("ORC-D16")

@@ -9,7 +9,7 @@ import numpy as np
 
 from reference_cnn.oracle import numbers
 from reference_cnn.oracle.call import PROFILES, Effort, Offered, keyword_of, numpy_draw, windows_of
-from reference_cnn.oracle.cases import Case, Tier
+from reference_cnn.oracle.cases import DTYPES, Case, Tier
 from reference_cnn.oracle.conditions import condition
 from reference_cnn.oracle.diagnose import diagnose
 from reference_cnn.oracle.judge import Failure, Kind, judge
@@ -99,7 +99,9 @@ def examine(
     named = diagnose(offered_answers, lambda c: ask(function, c), more_questions)
     failure = replace(failure, diagnosis=failure.diagnosis or named)
     if not failure.diagnosis:
-        failure = replace(failure, condition=condition([(f.case, f.judgement.failure is not None) for f in of_offered]))
+        when = condition([(f.case, f.judgement.failure is not None) for f in of_offered])
+        where = "" if as_it_is else _right_dtypes(function, [f.case for f in wrong], required)
+        failure = replace(failure, condition=" ".join(filter(None, (when, where))))
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked = len(questions) - len(found)
     return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes, silent)
@@ -125,6 +127,21 @@ def _comes_again(function: Callable[..., Any], found: Found) -> bool:
     return (again.outcome, again.error) == (found.answer.outcome, found.answer.error) and all(
         np.asarray(a).tobytes() == np.asarray(again.outputs[name]).tobytes() for name, a in found.answer.outputs.items()
     )
+
+
+def _right_dtypes(function: Callable[..., Any], wrong: list[Case], required: set[str]) -> str:
+    """Say in which other dtypes every call that is answered wrongly in this one is answered rightly."""
+
+    def right(case: Case) -> bool:
+        try:
+            _ = case.plain
+        except ValueError:
+            return False  # its numbers are too large for the dtype
+        answer = ask(function, case)
+        return answer.outcome == "answered" and judge(case, answer, required).failure is None
+
+    others = [d for d in DTYPES if wrong and d != wrong[0].dtype and all(right(replace(c, dtype=d)) for c in wrong)]
+    return f"The same calls are answered rightly in {', '.join(others)}." if others else ""
 
 
 def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failure]:
