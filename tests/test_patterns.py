@@ -1,5 +1,6 @@
 """What is said of wrong answers that no known mistake explains: a pattern, and in which cases they are wrong."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from reference_cnn._pattern import describe
 from reference_cnn.oracle import cases, check
 from reference_cnn.oracle.call import windows_of
 from reference_cnn.oracle.cases import DTYPES, Case
-from reference_cnn.oracle.conditions import condition
+from reference_cnn.oracle.conditions import condition, typical
 from reference_cnn.oracle.influence import idle
 from reference_cnn.oracle.judge import judge
 from reference_cnn.oracle.notation import read
@@ -152,6 +153,36 @@ CONDITIONS: list[tuple[str, Any, str]] = [
 def test_conditions(function: str, wrong: Any, words: str) -> None:
     asked = cases(function)
     assert condition([(c, judge(c, ask(wrong, c)).failure is not None) for c in asked]) == words
+
+
+@pytest.mark.spec("ORC-D16")
+def test_what_a_single_entry_cannot_show_is_said_of_a_larger_case() -> None:
+    def last_column_lost(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
+        z = conv_forward(x, w, b, **options)
+        z[..., -1] += 1
+        return z
+
+    def one_more(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
+        return conv_forward(x, w, b, **options) + 1
+
+    failure = check({"conv_forward": last_column_lost}).results["conv_forward"].failure
+    assert failure is not None
+    assert failure.pattern == "its one entry is wrong"
+    said = re.fullmatch(r"Pattern in (\d+) of (\d+) wrong cases, (.+) for one: (.+)\.", failure.condition)
+    assert said is not None
+    case = Case("conv_forward", read(said[3]))
+    got = conv_forward(*case.arguments.values(), **case.keywords)
+    found = judge(case, ask(last_column_lost, case)).failure
+    assert found is not None
+    assert found.pattern == said[4]
+    assert said[4].endswith(f"all at column {got.shape[-1] - 1} (the last)")
+    assert 4 <= int(said[1]) <= int(said[2])
+    # Where there is none, and where the case that is shown has it, nothing is said.
+    failure = check({"conv_forward": one_more}).results["conv_forward"].failure
+    assert failure is not None
+    assert failure.condition == ""
+    assert typical([found] * 4, failure).startswith("Pattern in every wrong case, ")
+    assert typical([found] * 3, failure) == typical([found] * 4, found) == typical([failure] * 4, found) == ""
 
 
 @pytest.mark.spec("ORC-D16")

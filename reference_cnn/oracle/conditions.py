@@ -1,15 +1,20 @@
-"""In which cases a function is wrong: a condition that holds for all of these and for no other."""
+"""In which cases a function is wrong, and what these have in common."""
 
 import math
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import combinations, pairwise
 
 from reference_cnn.oracle.call import keyword_of, windows_of
 from reference_cnn.oracle.cases import Case
-from reference_cnn.oracle.layers import LAYERS, axes
+from reference_cnn.oracle.judge import Failure
+from reference_cnn.oracle.layers import LAYERS, axes, several
 
 # With fewer cases on either side a condition may hold by accident.
 FEWEST = 4
+# A pattern that says nothing of where the wrong entries are.
+UNTELLING = re.compile(r"|its one entry is wrong|\d+ of \d+ entries (is|are) wrong")
 # Options that do nothing when they have this value.
 IDLE = {"stride": 1, "dilation": 1, "groups": 1, "padding": 0}
 
@@ -39,6 +44,28 @@ def condition(judged: Sequence[tuple[Case, bool]]) -> str:
     return ""
 
 
+def typical(failures: Sequence[Failure], shown: Failure) -> str:
+    """Say which pattern most wrong answers follow, of one in which it can be seen; "" if the one shown follows it too.
+
+    Half of those without special values have to follow it. The smallest case has often lost it with its sizes: in a
+    single entry there is no last column.
+    """
+    plain = [f for f in failures if f.case.call.special is None]
+    kinds = [(f, _kind(f.pattern)) for f in plain if f.output == shown.output]
+    counts = Counter(kind for _, kind in kinds if kind)
+    kind, count = counts.most_common(1)[0] if counts else ("", 0)
+    if count < max(FEWEST, len(plain) / 2) or kind == _kind(shown.pattern):
+        return ""
+    clearest = min((f for f, k in kinds if k == kind), key=lambda f: (1 in f.case.call.shapes[0][1], f.case.size))
+    share = "every wrong case" if count == len(failures) else f"{count} of {len(failures)} wrong cases"
+    return f"Pattern in {share}, {clearest.case.text} for one: {clearest.pattern}."
+
+
+def _kind(pattern: str) -> str:
+    """A pattern without its numbers; "" where it says no more than how many entries are wrong."""
+    return "" if UNTELLING.fullmatch(pattern) else re.sub(r"-?\d+", "#", pattern)
+
+
 def _properties(case: Case) -> Iterable[str]:
     """What may be said of a call, the likeliest causes first."""
     shapes, options = dict(case.call.shapes), dict(case.call.options)
@@ -50,8 +77,8 @@ def _properties(case: Case) -> Iterable[str]:
     if not named:
         yield from (f"more than {n} {'axis' if n == 1 else 'axes'}" for n in range(1, 4) if len(shape) > n)
     for name, size in named:
-        yield f"{'an odd' if size % 2 else 'an even'} number of {name}s"
-        yield from (f"more than {n} {name}{'s' if n > 1 else ''}" for n in range(1, 6) if size > n)
+        yield f"{'an odd' if size % 2 else 'an even'} number of {several(name)}"
+        yield from (f"more than {n} {several(name) if n > 1 else name}" for n in range(1, 6) if size > n)
     if "w" in shapes:
         windowed = LAYERS[case.function].family == "conv"
         name, count = ("filters", shapes["w"][0]) if windowed else ("neurons", shapes["w"][1])

@@ -10,7 +10,7 @@ import numpy as np
 from reference_cnn.oracle import numbers
 from reference_cnn.oracle.call import PROFILES, Effort, Offered, keyword_of, numpy_draw, windows_of
 from reference_cnn.oracle.cases import DTYPES, Case, Tier
-from reference_cnn.oracle.conditions import condition
+from reference_cnn.oracle.conditions import condition, typical
 from reference_cnn.oracle.diagnose import diagnose
 from reference_cnn.oracle.judge import Failure, Kind, judge
 from reference_cnn.oracle.layers import LAYERS, WINDOWED
@@ -99,9 +99,8 @@ def examine(
     named = diagnose(offered_answers, lambda c: ask(function, c), more_questions)
     failure = replace(failure, diagnosis=failure.diagnosis or named)
     if not failure.diagnosis:
-        when = condition([(f.case, f.judgement.failure is not None) for f in of_offered])
-        where = "" if as_it_is else _right_dtypes(function, [f.case for f in wrong], required)
-        failure = replace(failure, condition=" ".join(filter(None, (when, where))))
+        right_in = "" if as_it_is else _right_dtypes(function, [f.case for f in wrong], required)
+        failure = replace(failure, condition=" ".join(filter(None, (_when(of_offered, failure), right_in))))
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked = len(questions) - len(found)
     return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes, silent)
@@ -127,6 +126,12 @@ def _comes_again(function: Callable[..., Any], found: Found) -> bool:
     return (again.outcome, again.error) == (found.answer.outcome, found.answer.error) and all(
         np.asarray(a).tobytes() == np.asarray(again.outputs[name]).tobytes() for name, a in found.answer.outputs.items()
     )
+
+
+def _when(found: list[Found], shown: Failure) -> str:
+    """Say in which cases it is wrong; where that is not known, which pattern these have in common."""
+    known = condition([(f.case, f.judgement.failure is not None) for f in found])
+    return known or typical([f.judgement.failure for f in found if f.judgement.failure], shown)
 
 
 def _right_dtypes(function: Callable[..., Any], wrong: list[Case], required: set[str]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from reference_cnn._pattern import describe
 from reference_cnn._validate import Array
 from reference_cnn.oracle.call import TIES
-from reference_cnn.oracle.layers import LAYERS, axes
+from reference_cnn.oracle.layers import LAYERS, axes, several
 from reference_cnn.oracle.special import ELEMENTWISE, gathered
 from reference_cnn.oracle.targets.ask import Answer
 
@@ -118,7 +118,7 @@ def _sizes(case: "Case") -> dict[str, int]:
     found: dict[str, int] = {}
     for argument in [n for n in case.arguments if n not in ("dz", "dy")]:
         for name, size in zip(axes(case.function, argument, case.rank), case.arguments[argument].shape):
-            found.setdefault(name if name.endswith("s") else f"{name}s", size)
+            found.setdefault(several(name), size)
     for argument in ("dz", "dy"):
         if argument in case.arguments and case.arguments[argument].ndim > 2:
             found["output positions"] = math.prod(case.arguments[argument].shape[2:])

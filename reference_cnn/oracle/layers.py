@@ -83,3 +83,10 @@ def axes(function: str, array: str, rank: int) -> tuple[str, ...]:
     }
     plain = tuple(f"axis {a}" for a in range(rank))
     return named.get(LAYERS[function].family, {}).get(array.removeprefix("d"), plain)
+
+
+def several(axis: str) -> str:
+    """What is counted along an axis of this name: its plural."""
+    if axis.startswith("axis "):
+        return f"entries along {axis}"
+    return f"{axis}es" if axis.endswith("s") else f"{axis}s"
