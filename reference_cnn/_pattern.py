@@ -38,10 +38,11 @@ def describe(
             return words
     share = f"{wrong.sum()} of {wrong.size} entries {'is' if wrong.sum() == 1 else 'are'} wrong"
     places = [p for axis, name in enumerate(axes) if (p := _place(wrong, axis, name, (groups or {}).get(name, 1)))]
-    if places:
-        return f"{share}, all {' and '.join(places)}"
     signs = [words for words, where in _signs(expected, argument) if np.array_equal(wrong, where)]
-    return f"{share}, {signs[0]}" if signs else share
+    # A few entries lie at certain places of several axes by accident, but have a sign in common more rarely.
+    if signs and len(places) != 1:
+        return f"{share}, {signs[0]}"
+    return f"{share}, all {' and '.join(places)}" if places else share
 
 
 def _signs(expected: Array, argument: Array | None) -> Iterator[tuple[str, Array]]:
@@ -143,10 +144,22 @@ def _place(wrong: Array, axis: int, name: str, groups: int = 1) -> str | None:
             return f"at the {name}s of group {group}" if each > 1 else f"at {name} {hit[0]}, which is group {group}"
     if len(hit) == 1:
         last = " (the last)" if hit[0] == size - 1 else ""
-        return f"at {name} {hit[0]}{last}"
+        return f"at {_numbered(name, f'{hit[0]}')}{last}"
     if hit[0] > 0 and len(hit) == size - hit[0]:
-        return f"from {name} {hit[0]} on"
+        return f"from {_numbered(name, f'{hit[0]}')} on"
     if set(hit) == {0, size - 1}:
-        return f"at the first and last {name}"
+        return f"at the first and last {f'index of {name}' if _nameless(name) else name}"
     listed = ", ".join(map(str, hit[:-1]))
-    return f"at {name} {listed} and {hit[-1]}" if len(hit) <= 4 else None
+    return f"at {_numbered(name, f'{listed} and {hit[-1]}')}" if len(hit) <= 4 else None
+
+
+def _nameless(axis: str) -> bool:
+    """Whether an axis is called by its number, "axis 0"."""
+    return axis.startswith("axis ")
+
+
+def _numbered(axis: str, numbers: str) -> str:
+    """Places along an axis, "row 0 and 2", or "indices 0 and 2 of axis 1"."""
+    if _nameless(axis):
+        return f"{'indices' if ' and ' in numbers else 'index'} {numbers} of {axis}"
+    return f"{axis} {numbers}"

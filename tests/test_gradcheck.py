@@ -65,7 +65,7 @@ WRONG: dict[str, tuple[Callable[..., Gradients], str]] = {
     "flipped": (changed(lambda g: g[..., ::-1]), "flipped along axis"),
     "a missing tap": (
         missing_tap,
-        "4 of 16 entries are wrong, all at axis 2 1 (the last) and at axis 3 1 (the last)",
+        "4 of 16 entries are wrong, all at index 1 of axis 2 (the last) and at index 1 of axis 3 (the last)",
     ),
     "another pad": (other_pad, "entries are wrong"),
     "shifted": (one_shifted, "shifted by 1 along axis 3, and round to the other end"),

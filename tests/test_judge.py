@@ -9,6 +9,7 @@ from strategies import Array
 
 from reference_cnn.oracle import Case, notation
 from reference_cnn.oracle.judge import KINDS, Failure, Judgement, _sizes, judge
+from reference_cnn.oracle.layers import several
 from reference_cnn.oracle.targets.ask import Answer, Outcome
 
 DENSE = Case("dense_forward", notation.read("x=3x4 w=4x2"))
@@ -239,6 +240,44 @@ def test_a_wrong_factor_that_is_a_size_is_named_by_what_it_counts(
         assert f"every entry is {size} times what it should be; {size} is the number of " in failure.pattern
         assert name in failure.pattern or list(sizes.values()).count(size) > 1
     assert _sizes(case) == sizes
+
+
+@pytest.mark.spec("ORC-D16")
+def test_groups_are_those_of_the_axis_that_is_divided() -> None:
+    def pattern(case: Case, output: str, index: Any) -> str:
+        got = value_of(case, output)
+        got[index] += 1
+        failure = judge(case, answered(case, **{output: got})).failure
+        assert failure is not None
+        return failure.pattern
+
+    case = Case("conv_backward", notation.read("x=2x4x3x3 w=6x2x2x2 groups=2"))
+    assert pattern(case, "dx", np.s_[:, 2:]).endswith("all at the channels of group 1")
+    assert pattern(case, "dw", np.s_[3:]).endswith("all at the filters of group 1")
+    assert pattern(case, "dw", np.s_[:, 1]).endswith("all at channel 1 (the last)")
+    case = Case("conv_forward", notation.read("x=1x1x3x3 w=2x1x2x2"))
+    assert pattern(case, "z", np.s_[:, 1]).endswith("all at filter 1 (the last)")
+
+
+@pytest.mark.spec("ORC-D16")
+def test_what_follows_from_two_arguments_is_not_said_to_depend_on_the_sign_of_one() -> None:
+    case = Case("squared_error_prime", notation.read("o=3x4"))
+    negative, value = case.arguments["o"] < 0, value_of(case, "do")
+    assert negative.any()
+    failure = judge(case, answered(case, do=np.where(negative, value + 1, value))).failure
+    assert failure is not None
+    assert "argument" not in failure.pattern
+    case = Case("relu_prime", notation.read("z=3x4"))
+    negative, value = case.arguments["z"] < 0, value_of(case, "a_prime")
+    failure = judge(case, answered(case, a_prime=np.where(negative, value + 1, value))).failure
+    assert failure is not None
+    assert failure.pattern.endswith("those whose argument is negative")
+
+
+@pytest.mark.spec("ORC-D6")
+def test_what_is_counted_has_a_plural() -> None:
+    names = ["row", "class", "axis 1", "kernel row"]
+    assert list(map(several, names)) == ["rows", "classes", "entries along axis 1", "kernel rows"]
 
 
 @pytest.mark.spec("ORC-D3")

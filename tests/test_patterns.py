@@ -81,6 +81,30 @@ def test_one_group_is_said() -> None:
 
 
 @pytest.mark.spec("ORC-D16")
+@pytest.mark.parametrize(("index", "words"), [
+    ((0,), "at index 0 of axis 0"),
+    ((slice(1, None),), "from index 1 of axis 0 on"),
+    ((..., [0, 2]), "at indices 0 and 2 of axis 3"),
+    ((..., [0, 4]), "at the first and last index of axis 3"),
+])  # fmt: skip
+def test_axes_without_a_name_have_indices(index: Any, words: str) -> None:
+    got = with_entries(index)
+    assert describe(got, RIGHT, got != RIGHT, 1e-9, [f"axis {a}" for a in range(4)]).endswith(f"wrong, all {words}")
+
+
+@pytest.mark.spec("ORC-D16")
+def test_a_sign_says_more_than_places_along_several_axes() -> None:
+    right = np.array([[1.0, 2, 3, 4], [5, -6, 7, -8], [9, -10, 11, 12]])
+    wrong = right < 0
+    assert (
+        describe(right + wrong, right, wrong, 0, AXES[:2]) == "3 of 12 entries are wrong, those that should be negative"
+    )
+    right = np.array([[1.0, 2, 3, 4], [-5, -6, -7, -8], [9, 10, 11, 12]])
+    wrong = right < 0
+    assert describe(right + wrong, right, wrong, 0, AXES[:2]) == "4 of 12 entries are wrong, all at image 1"
+
+
+@pytest.mark.spec("ORC-D16")
 def test_negative_arguments_are_said() -> None:
     def leaky(z: Any) -> Any:
         return np.where(z < 0, z / 8, z)
