@@ -39,8 +39,9 @@ def describe(
     share = f"{wrong.sum()} of {wrong.size} entries {'is' if wrong.sum() == 1 else 'are'} wrong"
     places = [p for axis, name in enumerate(axes) if (p := _place(wrong, axis, name, (groups or {}).get(name, 1)))]
     signs = [words for words, where in _signs(expected, argument) if np.array_equal(wrong, where)]
-    # A few entries lie at certain places of several axes by accident, but have a sign in common more rarely.
-    if signs and len(places) != 1:
+    # A few entries lie at certain places of several axes by accident, but have a sign in common more rarely; where each
+    # entry is computed of one number, places mean nothing.
+    if signs and (argument is not None or len(places) != 1):
         return f"{share}, {signs[0]}"
     return f"{share}, all {' and '.join(places)}" if places else share
 

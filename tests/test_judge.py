@@ -8,7 +8,7 @@ import pytest
 from strategies import Array
 
 from reference_cnn.oracle import Case, notation
-from reference_cnn.oracle.judge import KINDS, Failure, Judgement, _sizes, judge
+from reference_cnn.oracle.judge import KINDS, Failure, Judgement, judge, sizes_of
 from reference_cnn.oracle.layers import several
 from reference_cnn.oracle.targets.ask import Answer, Outcome
 
@@ -239,7 +239,7 @@ def test_a_wrong_factor_that_is_a_size_is_named_by_what_it_counts(
         assert failure is not None
         assert f"every entry is {size} times what it should be; {size} is the number of " in failure.pattern
         assert name in failure.pattern or list(sizes.values()).count(size) > 1
-    assert _sizes(case) == sizes
+    assert sizes_of(case) == sizes
 
 
 @pytest.mark.spec("ORC-D16")

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference_cnn import conv_forward, max_pool_backward, relu
+from reference_cnn import conv_forward, cross_entropy, max_pool_backward, relu
 from reference_cnn._pattern import describe
 from reference_cnn.oracle import cases, check
 from reference_cnn.oracle.call import windows_of
 from reference_cnn.oracle.cases import DTYPES, Case
-from reference_cnn.oracle.conditions import condition, typical
+from reference_cnn.oracle.conditions import condition, scaled, typical
 from reference_cnn.oracle.influence import idle
 from reference_cnn.oracle.judge import judge
 from reference_cnn.oracle.notation import read
@@ -207,6 +207,27 @@ def test_what_a_single_entry_cannot_show_is_said_of_a_larger_case() -> None:
     assert failure.condition == ""
     assert typical([found] * 4, failure).startswith("Pattern in every wrong case, ")
     assert typical([found] * 3, failure) == typical([found] * 4, found) == typical([failure] * 4, found) == ""
+
+
+@pytest.mark.spec("ORC-D16")
+@pytest.mark.parametrize(("factor", "dtype", "words"), [
+    (lambda z: z.shape[1], "float64", "times the number of classes"),
+    (lambda z: 1 / z.size, "float32", "divided by the number of entries"),
+    (lambda z: 3.0, "float32", "times 3"),
+    (lambda z: 1 / 8, "float64", "divided by 8"),
+    (lambda z: -1.0, "float64", "times -1"),
+    (lambda z: 1 + 1e-6, "float64", ""),
+    (lambda z: 3.0 if len(z) > 1 else 2.0, "float64", ""),
+])  # fmt: skip
+def test_a_single_number_is_wrong_by_a_factor_that_all_cases_tell(factor: Any, dtype: str, words: str) -> None:
+    def loss(z: Any, labels: Any) -> Any:
+        return np.asarray(cross_entropy(z, labels) * factor(z)).astype(z.dtype)
+
+    failure = check({"cross_entropy": loss}, dtype=dtype, functions=["cross_entropy"]).results["cross_entropy"].failure
+    assert failure is not None
+    said = f"Every wrong answer is the right one {words}." if words else ""
+    assert failure.condition.partition("The same calls")[0].strip() == said
+    assert scaled([failure] * 3) == ""
 
 
 @pytest.mark.spec("ORC-D16")

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import combinations, pairwise
 
+from reference_cnn.oracle import bounds
 from reference_cnn.oracle.call import keyword_of, windows_of
 from reference_cnn.oracle.cases import Case
-from reference_cnn.oracle.judge import Failure
+from reference_cnn.oracle.judge import Failure, sizes_of
 from reference_cnn.oracle.layers import LAYERS, axes, several
 
 # With fewer cases on either side a condition may hold by accident.
@@ -59,6 +60,33 @@ def typical(failures: Sequence[Failure], shown: Failure) -> str:
     clearest = min((f for f, k in kinds if k == kind), key=lambda f: (1 in f.case.call.shapes[0][1], f.case.size))
     share = "every wrong case" if count == len(failures) else f"{count} of {len(failures)} wrong cases"
     return f"Pattern in {share}, {clearest.case.text} for one: {clearest.pattern}."
+
+
+def scaled(failures: Sequence[Failure]) -> str:
+    """Say of wrong losses, single numbers, by which number, size or product of two sizes all are wrong."""
+    plain = [f for f in failures if f.case.call.special is None and f.got and f.expected]
+    if len(plain) < FEWEST or any(f.right is None or f.right.ndim for f in plain):
+        return ""
+    sizes = [sizes_of(f.case) | {"entries": math.prod(f.case.call.shapes[0][1])} for f in plain]
+    names = [name for name in sizes[0] if all(name in s for s in sizes)]
+    factors = {f"the number of {name}": [s[name] for s in sizes] for name in names}
+    factors |= {f"the number of {a} times {b}": [s[a] * s[b] for s in sizes] for a, b in combinations(names, 2)}
+    factors["-1"] = [-1] * len(plain)
+    factors |= {str(n): [n] * len(plain) for n in range(2, 11)}
+    for words, each in factors.items():
+        for done, power in (("times", 1), ("divided by", -1)):
+            if all(_is(f, float(n) ** power) for f, n in zip(plain, each)):
+                return f"Every wrong answer is the right one {done} {words}."
+    return ""
+
+
+def _is(failure: Failure, factor: float) -> bool:
+    """Whether a wrong number is the right one times a factor, within its bound."""
+    assert failure.got is not None
+    assert failure.expected is not None
+    assert failure.bound is not None
+    right, rounding = factor * failure.expected, 2 * bounds.unit(failure.case.dtype)
+    return abs(failure.got - right) <= abs(factor) * failure.bound + rounding * abs(right)
 
 
 def _kind(pattern: str) -> str:

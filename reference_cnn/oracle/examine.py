@@ -10,7 +10,7 @@ import numpy as np
 from reference_cnn.oracle import numbers
 from reference_cnn.oracle.call import PROFILES, Effort, Offered, keyword_of, numpy_draw, windows_of
 from reference_cnn.oracle.cases import DTYPES, Case, Tier
-from reference_cnn.oracle.conditions import condition, typical
+from reference_cnn.oracle.conditions import condition, scaled, typical
 from reference_cnn.oracle.diagnose import diagnose
 from reference_cnn.oracle.judge import Failure, Kind, judge
 from reference_cnn.oracle.layers import LAYERS, WINDOWED
@@ -130,8 +130,9 @@ def _comes_again(function: Callable[..., Any], found: Found) -> bool:
 
 def _when(found: list[Found], shown: Failure) -> str:
     """Say in which cases it is wrong; where that is not known, which pattern these have in common."""
+    failures = [f.judgement.failure for f in found if f.judgement.failure]
     known = condition([(f.case, f.judgement.failure is not None) for f in found])
-    return known or typical([f.judgement.failure for f in found if f.judgement.failure], shown)
+    return known or scaled(failures) or typical(failures, shown)
 
 
 def _right_dtypes(function: Callable[..., Any], wrong: list[Case], required: set[str]) -> str:

@@ -67,7 +67,7 @@ class Failure:
         groups = {"channel" if self.output == "dx" else "filter": case.keywords.get("groups", 1)}
         one = len(arguments) == 1 and arguments[0].shape == self.right.shape
         argument = arguments[0].astype(np.float64) if one else None
-        return describe(self.answer, self.right, self.wrong, bound, names, _sizes(case), groups, argument)
+        return describe(self.answer, self.right, self.wrong, bound, names, sizes_of(case), groups, argument)
 
     @property
     def message(self) -> str:
@@ -113,7 +113,7 @@ def _alike(got: Array, value: Array) -> Array:
     return np.asarray((got == value) | (np.isnan(got) & np.isnan(value)))
 
 
-def _sizes(case: "Case") -> dict[str, int]:
+def sizes_of(case: "Case") -> dict[str, int]:
     """The sizes that a wrong factor may come from, by what they count."""
     found: dict[str, int] = {}
     for argument in [n for n in case.arguments if n not in ("dz", "dy")]:
