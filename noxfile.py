@@ -66,7 +66,7 @@ def tests(session: nox.Session) -> None:
     """The test suite, with the examples in the documentation; between oldest and newest Python the faster tests."""
     session.install(*CONSTRAINTS, "-e", ".", *group("test"))
     between = session.python in PYTHONS[1:-1]
-    session.run("pytest", "-n", "auto", *(session.posargs or (["--cov", *FASTER] if between else [])))
+    session.run("pytest", "-n", "auto", *(session.posargs or ([*FASTER, "--cov"] if between else [])))
 
 
 @nox.session
