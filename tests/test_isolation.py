@@ -136,7 +136,7 @@ def test_a_wrong_answer_stays_wrong_whatever_is_patched(trick: str) -> None:
 
 @pytest.mark.spec("PROTO-D8")
 def test_an_answer_that_is_changed_later_was_right() -> None:
-    """No value is wrong; that it changes may be seen where the machine is slow, and is as bad as an overwritten one, or a view."""
+    """No value is wrong; that it changes may be seen where the machine is slow, and then looks like a side effect."""
     lines = "a = right(z); threading.Timer(0.01, a.fill, [0]).start(); return a"
     failure = check(write(lines), functions=["sigmoid_prime"]).results["sigmoid_prime"].failure
     assert failure is None or failure.kind == "purity"
