@@ -171,6 +171,26 @@ def test_many_numbers_are_folded_so_that_the_map_comes_first() -> None:
 
 
 @pytest.mark.spec("ORC-D12")
+def test_where_the_smallest_case_is_a_single_entry_a_larger_one_has_the_map() -> None:
+    judged = check({"conv_backward": last_column}, profile="quick")
+    document = Document(judged.to_html())
+    failure = judged.results["conv_backward"].failure
+    assert failure is not None
+    assert failure.right is not None
+    assert failure.right.size == 1
+    larger = failure.larger
+    assert larger is not None
+    assert larger.wrong is not None
+    assert not larger.wrong[..., :-1].any()
+    assert f"{larger.case.text}: {larger.message}." in document.body
+    stars = [texts for name, attributes, texts in document.elements if name == "use"]
+    assert len(stars) == 1 + larger.wrong.sum()
+    # The case that is asked alone is the only one there is.
+    document = Document(check({"conv_backward": last_column}, case="x=2x1x4x3 w=1x1x2x2").to_html())
+    assert "A larger case" not in document.body
+
+
+@pytest.mark.spec("ORC-D12")
 def test_stars_and_readouts_are_those_of_the_entries(report: Report) -> None:
     failure = report.results["conv_backward"].failure
     assert failure is not None

@@ -14,6 +14,8 @@ from reference_cnn.oracle.layers import LAYERS, axes, several
 
 # With fewer cases on either side a condition may hold by accident.
 FEWEST = 4
+# Fewer entries show no border, and no channel.
+PICTURE = 24
 # A pattern that says nothing of where the wrong entries are.
 UNTELLING = re.compile(r"|its one entry is wrong|\d+ of \d+ entries (is|are) wrong")
 # Options that do nothing when they have this value.
@@ -45,21 +47,37 @@ def condition(judged: Sequence[tuple[Case, bool]]) -> str:
     return ""
 
 
-def typical(failures: Sequence[Failure], shown: Failure) -> str:
-    """Say which pattern most wrong answers follow, of one in which it can be seen; "" if the one shown follows it too.
+def typical(failures: Sequence[Failure], shown: Failure) -> tuple[str, Failure | None]:
+    """Say which pattern most wrong answers follow, if the one shown does not; and give one in which it is seen.
 
     Half of those without special values have to follow it. The smallest case has often lost it with its sizes: in a
     single entry there is no last column.
     """
-    plain = [f for f in failures if f.case.call.special is None]
-    kinds = [(f, _kind(f.pattern)) for f in plain if f.output == shown.output]
+    kinds = [(f, _kind(f.pattern)) for f in _plain(failures, shown)]
     counts = Counter(kind for _, kind in kinds if kind)
     kind, count = counts.most_common(1)[0] if counts else ("", 0)
-    if count < max(FEWEST, len(plain) / 2) or kind == _kind(shown.pattern):
-        return ""
-    clearest = min((f for f, k in kinds if k == kind), key=lambda f: (1 in f.case.call.shapes[0][1], f.case.size))
+    if count < max(FEWEST, len(kinds) / 2):
+        return "", seen_best(failures, shown)
+    best = seen_best([f for f, k in kinds if k == kind], shown)
+    if best is None or kind == _kind(shown.pattern):
+        return "", best
     share = "every wrong case" if count == len(failures) else f"{count} of {len(failures)} wrong cases"
-    return f"Pattern in {share}, {clearest.case.text} for one: {clearest.pattern}."
+    return f"Pattern in {share}, {best.case.text} for one: {best.pattern}.", best
+
+
+def seen_best(failures: Sequence[Failure], shown: Failure) -> Failure | None:
+    """The wrong answer that shows best where it is wrong: not too small, and else the smallest."""
+
+    def bluntness(failure: Failure) -> tuple[bool, bool, int]:
+        assert failure.wrong is not None
+        return failure.wrong.size < PICTURE, 1 in failure.case.call.shapes[0][1], failure.case.size
+
+    return min(_plain(failures, shown), key=bluntness, default=None)
+
+
+def _plain(failures: Sequence[Failure], shown: Failure) -> list[Failure]:
+    """Wrong values of the same output, without special values in the arguments."""
+    return [f for f in failures if f.output == shown.output and f.wrong is not None and f.case.call.special is None]
 
 
 def scaled(failures: Sequence[Failure]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from reference_cnn.oracle import numbers
 from reference_cnn.oracle.call import PROFILES, Effort, Offered, keyword_of, numpy_draw, windows_of
 from reference_cnn.oracle.cases import DTYPES, Case, Tier
-from reference_cnn.oracle.conditions import condition, scaled, typical
+from reference_cnn.oracle.conditions import condition, scaled, seen_best, typical
 from reference_cnn.oracle.diagnose import diagnose
 from reference_cnn.oracle.judge import Failure, Kind, judge
 from reference_cnn.oracle.layers import LAYERS, WINDOWED
@@ -98,9 +98,8 @@ def examine(
     more_questions = _more(asked[0], offered, effort or PROFILES["standard"], 2)
     named = diagnose(offered_answers, lambda c: ask(function, c), more_questions)
     failure = replace(failure, diagnosis=failure.diagnosis or named)
-    if not failure.diagnosis:
-        right_in = "" if as_it_is else _right_dtypes(function, [f.case for f in wrong], required)
-        failure = replace(failure, condition=" ".join(filter(None, (_when(of_offered, failure), right_in))))
+    right_in = "" if as_it_is or failure.diagnosis else _right_dtypes(function, [f.case for f in wrong], required)
+    failure = _described(failure, of_offered, right_in)
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked = len(questions) - len(found)
     return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes, silent)
@@ -128,11 +127,14 @@ def _comes_again(function: Callable[..., Any], found: Found) -> bool:
     )
 
 
-def _when(found: list[Found], shown: Failure) -> str:
-    """Say in which cases it is wrong; where that is not known, which pattern these have in common."""
+def _described(shown: Failure, found: list[Found], right_in: str) -> Failure:
+    """Say in which cases it is wrong, or which factor or pattern these have in common; and give one to look at."""
     failures = [f.judgement.failure for f in found if f.judgement.failure]
-    known = condition([(f.case, f.judgement.failure is not None) for f in found])
-    return known or scaled(failures) or typical(failures, shown)
+    if shown.diagnosis:
+        return replace(shown, larger=seen_best(failures, shown))
+    pattern, larger = typical(failures, shown)
+    when = condition([(f.case, f.judgement.failure is not None) for f in found]) or scaled(failures) or pattern
+    return replace(shown, condition=" ".join(filter(None, (when, right_in))), larger=larger)
 
 
 def _right_dtypes(function: Callable[..., Any], wrong: list[Case], required: set[str]) -> str:

@@ -130,6 +130,7 @@ def _told(name: str, result: "Result", failure: Failure, failures: int) -> Marku
         tag("p", tag("code", case.text), f" ({case.dtype}, {case.tier}, seed {case.seed})"),
         _arguments(failure, room),
         _answers(failure, room, max(ROWS // failures, 1)),
+        _larger(failure, room),
         tag("h3", "See it again"),
         tag("p", tag("code", failure.reproduce)) if failure.reproduce else "",
         *(tag("p", "More: ", tag("code", f"reference-cnn explain {d}")) for d in more(failure)),
@@ -217,6 +218,16 @@ def _maps(failure: Failure, entries: Entries, room: int) -> Markup:
         *_left_out(entries.wrong, shown),
         open="",
     )
+
+
+def _larger(failure: Failure, room: int) -> Markup:
+    """The map of a larger case: in the smallest there may be no border and no other channel to be seen."""
+    larger = failure.larger
+    entries = Entries.of(larger) if larger and larger.case.size > failure.case.size else None
+    if larger is None or entries is None:
+        return Markup()
+    words = tag("p", tag("code", larger.case.text), f": {larger.message}.")
+    return Markup("".join((tag("h3", "A larger case"), words, _maps(larger, entries, room))))
 
 
 def _list(entries: Entries, rows: int) -> Markup:

@@ -34,7 +34,7 @@ class Failure:
     of the known mistakes that explain every answer of the function, best first, two together joined by "+". Of a
     backward, `consistent` says whether it is the derivative of the target's own forward, None where that cannot be
     told, and `consistency` puts it into words. `condition` says in which cases the function is wrong, where that is
-    known and no mistake explains the answers.
+    known and no mistake explains the answers. `larger` is a wrong answer that shows more plainly where.
     """
 
     case: "Case"
@@ -54,6 +54,7 @@ class Failure:
     consistent: bool | None = None
     consistency: str = ""
     condition: str = ""
+    larger: "Failure | None" = None
 
     # Not before somebody reads them: hundreds of answers may be wrong, of which one is shown.
     @cached_property
