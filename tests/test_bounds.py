@@ -159,6 +159,7 @@ SUMS: list[tuple[str, str, dict[str, int]]] = [
     ("conv_backward", "x=2x3x5 w=4x3x2", {"dx": 8, "dw": 8, "db": 8}),
     ("max_pool_backward", "x=2x3x5x6 window=2,3 stride=1", {"dx": 7}),
     ("avg_pool_forward", "x=2x3x5x6 window=2,3 stride=1", {"y": 6 + 3 + 5}),  # 2·(1 + 1/2 + … + 1/6) is 4.9
+    ("avg_pool_forward", "x=2x3x5x6 window=2 stride=1", {"y": 4 + 3 + 5}),  # 2·(1 + 1/2 + 1/3 + 1/4) is 4.2
     ("avg_pool_backward", "x=2x3x5x6 window=2,3 stride=1", {"dx": 7}),
     ("softmax_backward", "a=3x5", {"dz": 8}),
     ("squared_error", "o=3x4", {"E": 16}),
@@ -204,6 +205,19 @@ def test_the_bound_of_a_sum_is_that_of_the_specification(
             right = right + v * (1 + v) * (np.abs(z) + before + 2 * sums)
         np.testing.assert_allclose(bound.astype(float), right.astype(float), rtol=1e-9)
         assert z.dtype == bound.dtype == (np.longdouble if dtype == "float64" else np.float64)
+
+
+@pytest.mark.spec("RND-D3")
+@pytest.mark.parametrize("dtype", UNITS)
+def test_whole_squares_and_averages_may_be_rounded_in_between_where_sums_are_no_wider(dtype: str) -> None:
+    for function, text in (
+        ("squared_error", "o=3x4"),
+        ("avg_pool_forward", "x=1x2x4x4 window=2"),
+        ("dense_forward", "x=3x4 w=4x2"),
+    ):
+        ((_, bound),) = Case(function, notation.read(text), "exact", dtype).expected.values()
+        assert (bound > 0).all() == (function != "dense_forward" and not dtype.endswith("16"))
+        assert (bound < 1 / 2).all()
 
 
 @pytest.mark.spec("RND-N1")
