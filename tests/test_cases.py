@@ -122,6 +122,7 @@ def test_a_scale_is_written_with_the_digits_that_it_has(scale: str) -> None:
     ("exact", [1, 2], [0.49, 0], True), ("exact", [1, 2], [0, 0.5], False),
     # A 0 must be noticed in the place of a quarter of the numbers, which are not 0 themselves, and there must be some;
     ("rounding", [3, 2, 1, 7, 0], [3, 2, 1, 6, 0], True), ("rounding", [3, 2, 1, 7, 0], [3, 2, 1, 7, 0], False),
+    ("rounding", [*range(1, 10)], [0.5, 1.5, *range(3, 10)], False),
     ("rounding", [0, 0], [0, 0], True), ("rounding", [], [], False),
     # the mean in that of all,
     ("rounding", [-3, 3, -3, 3], [2.9] * 4, True), ("rounding", [2, 4, 2, 4], [1, 1, 1, 1], False),
@@ -184,6 +185,21 @@ def test_a_case_can_be_asked_in_any_test() -> None:
         case.check(lambda z: z + 1)
     assert {c.rank for c in cases("conv_forward")} == {2}
     assert {c.seed for c in cases("conv_forward")} == {0}
+    assert str(Case("relu", notation.read("z=1x1"))) == "relu z=1x1 float64 exact"
+    assert (case.seed, case.accumulate) == (0, None)
+
+
+@pytest.mark.spec("ORC-D2")
+def test_another_seed_draws_other_shapes_and_numbers() -> None:
+    one, again, other = (cases("conv_forward", seed=seed) for seed in (1, 1, 2))
+    assert one == again
+    assert len({c.text for c in other} - {c.text for c in one}) > 10
+    shared = {c.text: c for c in one if c.tier == "exact" and c.size > 9}
+    assert all(
+        any((a != b).any() for a, b in zip(c.arguments.values(), shared[c.text].arguments.values()))
+        for c in other
+        if c.tier == "exact" and c.text in shared
+    )
 
 
 @pytest.mark.spec("ORC-D1")
@@ -196,7 +212,7 @@ def test_a_case_can_be_asked_in_any_test() -> None:
     ({"tiers": ("exact", "odd")}, "tier must be one of exact, rounding, special, is 'odd'"),
     ({"accept": ("flipped-kernel", "odd")}, f"accept must be one of {', '.join(CONVENTIONS)}, is 'odd'"),
     ({"rank": 0}, "rank must be at least 1, is 0"),
-    ({"seed": -1}, "seed must be at least 0, is -1"),
+    ({"seed": -1}, "seed must be at least 0, is -1"), ({"seed": 0.5}, "seed must be an integer, is 0.5"),
 ])  # fmt: skip
 def test_what_cannot_be_asked_is_refused_with_what_can(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as found:
