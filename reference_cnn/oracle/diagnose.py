@@ -53,22 +53,27 @@ def diagnose(
     tuple of str
         Ids of mistakes, two of them joined by "+". Empty where nothing in the catalogue explains every answer.
     """
-    # A NaN that should not be there, or should, is no mistake of the catalogue.
-    small = [(case, a) for case, a in answers if case.size <= LARGE and case.call.special in (None, TIES)]
-    seen = [Observation(case, answer, judge(case, answer).failure is not None) for case, answer in small]
+    every = [_observed(case, answer) for case, answer in answers]
+    seen = [o for o in every if o.compared]
     if not any(o.wrong for o in seen):
         return ()
     exact = [o for o in seen if o.case.exact]
     telling = exact if any(o.wrong for o in exact) else seen
     singles = _singles(seen)
-    found = _explaining(singles, telling, seen) or _explaining(
-        [replace(e, native=True) for e in singles], telling, seen
+    found = _explaining(singles, telling, every) or _explaining(
+        [replace(e, native=True) for e in singles], telling, every
     )
     if found and telling is exact:
-        found = _explaining(found, seen, seen) or _with_another(found[0], singles, seen) or found
-    found = found or _explaining(_pairs(singles, telling), telling, seen)
+        found = _explaining(found, seen, every) or _with_another(found[0], singles, seen, every) or found
+    found = found or _explaining(_pairs(singles, telling), telling, every)
     found = _told_apart(found, ask, more)
     return tuple(dict.fromkeys(e.name for e in found)) or _narrow(seen)
+
+
+def _observed(case: Case, answer: Answer) -> Observation:
+    """A large case costs too much; a NaN that should not be there, or should, is no mistake of the catalogue."""
+    compared = case.size <= LARGE and case.call.special in (None, TIES)
+    return Observation(case, answer, compared and judge(case, answer).failure is not None, compared)
 
 
 def _singles(seen: Sequence[Observation]) -> list[Explanation]:
@@ -78,11 +83,11 @@ def _singles(seen: Sequence[Observation]) -> list[Explanation]:
 
 
 def _explaining(
-    candidates: Iterable[Explanation], telling: Sequence[Observation], seen: Sequence[Observation]
+    candidates: Iterable[Explanation], telling: Sequence[Observation], every: Sequence[Observation]
 ) -> list[Explanation]:
-    """Those that reproduce everything, those with the most evidence first."""
+    """Those that reproduce everything, those with the most evidence first; what has a memory is asked it all again."""
     order = _most_telling_first(telling)
-    scored = [(e, _evidence(e, seen if e.stateful else order)) for e in candidates]
+    scored = [(e, _evidence(e, every if e.stateful else order)) for e in candidates]
     return [e for e, score in sorted(scored, key=lambda pair: -pair[1]) if score > 0]
 
 
@@ -101,17 +106,21 @@ def _evidence(explanation: Explanation, order: Sequence[Observation]) -> int:
     native, count = explanation.native, 0
     for observation in order:
         predicted = observation.predict(function, native=native)
+        if not observation.compared:
+            continue
         if not observation.agrees(predicted, explanation):
             return -1
         count += observation.tells(predicted, explanation)
     return count
 
 
-def _with_another(first: Explanation, singles: Sequence[Explanation], seen: Sequence[Observation]) -> list[Explanation]:
+def _with_another(
+    first: Explanation, singles: Sequence[Explanation], seen: Sequence[Observation], every: Sequence[Observation]
+) -> list[Explanation]:
     """The first with one more mistake, made before or after it, that changes what it answers."""
     others = [e for e in singles if e.steps[0][0] is not first.steps[0][0]]
     both = [Explanation.of(*a.steps, *b.steps) for e in others for a, b in ((first, e), (e, first))]
-    return [e for e in _explaining(both, seen, seen) if _differ(e, first, seen)]
+    return [e for e in _explaining(both, seen, every) if _differ(e, first, seen)]
 
 
 def _differ(one: Explanation, other: Explanation, seen: Sequence[Observation]) -> bool:

@@ -58,11 +58,12 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Observation:
-    """One question and its answer."""
+    """One question, its answer, and whether that is wrong; one that is not compared may still be remembered later."""
 
     case: Case
     answer: Answer
     wrong: bool
+    compared: bool = True
 
     @cached_property
     def wide(self) -> list[Array]:
