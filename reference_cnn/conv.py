@@ -82,14 +82,14 @@ def conv_forward(
     dtype = result_dtype("conv_forward", *arrays)
     kernel = _by_group(w, groups).astype(working_dtype(dtype), copy=False)
     z = np.empty((len(x), groups, len(w) // groups, *windows.out), kernel.dtype)
-    columns, products = Scratch(kernel.dtype), Scratch(kernel.dtype)
+    columns = Scratch(kernel.dtype)
     for images, blocks in windows.blocks(*x.shape[:2]):
         taps = windows.view(_pad(x[images], windows, kernel.dtype))
         for rows in blocks:
-            block = _part(z, images, rows)
-            right = _columns(taps, rows, groups, columns)
-            product = np.matmul(kernel, right, out=products.shaped(*kernel.shape[:2], right.shape[2]))
-            block[...] = product.reshape(block.shape)
+            block, out = _copy(_images_first(_rows(taps, rows)), columns), z[images, :, :, rows]
+            right = block.reshape(len(block), groups, kernel.shape[2], -1)
+            # Rows of a map follow each other in memory, so that this is a view of z.
+            np.matmul(kernel, right, out=out.reshape(*out.shape[:3], -1))
     z = z.reshape(len(x), len(w), *windows.out)
     if b is not None:
         z += b.astype(z.dtype, copy=False).reshape(-1, *[1] * len(windows.out))
@@ -229,6 +229,12 @@ def _channels_first(taps: Array) -> Array:
     """Move the channels of taps (*K, N, C, *O) to the front, as in the kernel: (C, *K, N, *O)."""
     middle = taps.ndim // 2
     return taps.transpose(middle, *range(middle), *range(middle + 1, taps.ndim))
+
+
+def _images_first(taps: Array) -> Array:
+    """Move images and channels of taps (*K, N, C, *O) to the front: (N, C, *K, *O)."""
+    rank = taps.ndim // 2 - 1
+    return taps.transpose(rank, rank + 1, *range(rank), *range(rank + 2, taps.ndim))
 
 
 def _part(array: Array, images: slice, rows: slice) -> Array:
