@@ -77,6 +77,8 @@ def onnxruntime_conv(shape: Shape, data: tuple[Array, ...], dtype: str) -> dict[
 
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
+    # Or its threads would go on waiting in a loop while the others are measured.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     model = onnx_model(shape, data).SerializeToString()
     session = onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
     feed = dict(zip("xwb", data))
