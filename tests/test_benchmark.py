@@ -2,6 +2,7 @@
 
 import math
 import re
+from pathlib import Path
 
 import benchmark
 import benchmark_page
@@ -55,3 +56,14 @@ def test_what_was_not_measured_is_a_dash() -> None:
     assert "nan" not in page
     assert math.isnan(benchmark_page.mean([]))
     assert benchmark_page.mean([1, 4, math.nan]) == 2
+
+
+def test_the_readme_quotes_the_page() -> None:
+    root = Path(__file__).parents[1]
+    page, readme = ((root / name).read_text(encoding="utf-8") for name in ("spec/benchmarks.md", "README.md"))
+    found = re.findall(r"^\| float\d\d (?:for|back)ward ÷ PyTorch, geometric mean[^|]*\|[^|]*\| ([\d.]+), ", page, re.M)
+    quoted = re.search(
+        r"float64 takes (\S+) of PyTorch's time forward and (\S+) backward, float32 (\S+) and (\S+)\.\s", readme
+    )
+    assert quoted is not None
+    assert [f"{float(ratio):.2f}" for ratio in found] == list(quoted.groups())
