@@ -85,10 +85,9 @@ def _singles(seen: Sequence[Observation]) -> list[Explanation]:
 def _explaining(
     candidates: Iterable[Explanation], telling: Sequence[Observation], every: Sequence[Observation]
 ) -> list[Explanation]:
-    """Those that reproduce everything, those with the most evidence first; what has a memory is asked it all again."""
+    """Those that reproduce everything, in the order of the catalogue; what has a memory is asked it all again."""
     order = _most_telling_first(telling)
-    scored = [(e, _evidence(e, every if e.stateful else order)) for e in candidates]
-    return [e for e, score in sorted(scored, key=lambda pair: -pair[1]) if score > 0]
+    return [e for e in candidates if _reproduces(e, every if e.stateful else order)]
 
 
 def _most_telling_first(telling: Sequence[Observation]) -> list[Observation]:
@@ -100,18 +99,18 @@ def _bluntness(o: Observation) -> tuple[bool, bool, int, bool, int]:
     return not o.wrong, o.loud(o.outputs), -len(o.case.call.features), o.case.size < TINY, o.case.size
 
 
-def _evidence(explanation: Explanation, order: Sequence[Observation]) -> int:
-    """How many wrong answers it reproduces by their numbers; -1 if it fails to reproduce a single answer."""
+def _reproduces(explanation: Explanation, order: Sequence[Observation]) -> bool:
+    """Whether it reproduces every answer, and a wrong one by its numbers."""
     function = explanation.implementation(order[0].case)
-    native, count = explanation.native, 0
+    native, told = explanation.native, False
     for observation in order:
         predicted = observation.predict(function, native=native)
         if not observation.compared:
             continue
         if not observation.agrees(predicted, explanation):
-            return -1
-        count += observation.tells(predicted, explanation)
-    return count
+            return False
+        told |= observation.tells(predicted, explanation)
+    return told
 
 
 def _with_another(
