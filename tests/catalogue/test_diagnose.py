@@ -51,6 +51,20 @@ def test_what_adds_up_from_call_to_call_remembers_the_large_ones_too(seed: int) 
 
 
 @pytest.mark.spec("ORC-D9")
+def test_what_forgets_after_a_large_case_does_not_add_up_from_call_to_call() -> None:
+    (way,) = (way for way in ways("conv_backward") if way[0].id == "dw-doubled")
+    adding, forgotten = made("conv_backward", way), []
+
+    def forgetful(dz: Any, x: Any, w: Any, **options: Any) -> Any:
+        forgotten.append(x.size > 10_000)
+        return (conv_backward if any(forgotten) else adding)(dz, x, w, **options)
+
+    given = answers(forgetful, cases("conv_backward"))
+    assert wrong(given)
+    assert diagnose(given) == ()
+
+
+@pytest.mark.spec("ORC-D9")
 @pytest.mark.parametrize("function", ["conv_forward", "conv_backward", "dense_backward"])
 def test_pairs_are_named(function: str) -> None:
     asked, others = cases(function), cases(function, seed=1)
