@@ -13,7 +13,7 @@ from test_mistakes import SILENT, naive_forward
 from reference_cnn import conv_backward, conv_forward, dense_backward, dense_forward, sigmoid, sigmoid_prime
 from reference_cnn.cli import main
 from reference_cnn.oracle import cases, check
-from reference_cnn.oracle.diagnose import diagnose
+from reference_cnn.oracle.diagnose import LARGE, diagnose
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.mistakes import CONVENTIONS, MISTAKES, accepted
 from reference_cnn.oracle.targets.ask import ask
@@ -56,7 +56,7 @@ def test_what_forgets_after_a_large_case_does_not_add_up_from_call_to_call() -> 
     adding, forgotten = made("conv_backward", way), []
 
     def forgetful(dz: Any, x: Any, w: Any, **options: Any) -> Any:
-        forgotten.append(x.size > 10_000)
+        forgotten.append(dz.size + x.size + w.size > LARGE)
         return (conv_backward if any(forgotten) else adding)(dz, x, w, **options)
 
     given = answers(forgetful, cases("conv_backward"))
