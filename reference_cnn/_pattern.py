@@ -145,7 +145,7 @@ def _place(wrong: Array, axis: int, name: str, groups: int = 1) -> str | None:
             return f"at the {name}s of group {group}" if each > 1 else f"at {name} {hit[0]}, which is group {group}"
     if len(hit) == 1:
         last = " (the last)" if hit[0] == size - 1 else ""
-        return f"at {_numbered(name, f'{hit[0]}')}{last}"
+        return f"at {_numbered(name, f'{hit[0]}{last}')}"
     if hit[0] > 0 and len(hit) == size - hit[0]:
         return f"from {_numbered(name, f'{hit[0]}')} on"
     if set(hit) == {0, size - 1}:

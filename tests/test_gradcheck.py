@@ -65,7 +65,7 @@ WRONG: dict[str, tuple[Callable[..., Gradients], str]] = {
     "flipped": (changed(lambda g: g[..., ::-1]), "flipped along axis"),
     "a missing tap": (
         missing_tap,
-        "4 of 16 entries are wrong, all at index 1 of axis 2 (the last) and at index 1 of axis 3 (the last)",
+        "4 of 16 entries are wrong, all at index 1 (the last) of axis 2 and at index 1 (the last) of axis 3",
     ),
     "another pad": (other_pad, "entries are wrong"),
     "shifted": (one_shifted, "shifted by 1 along axis 3, and round to the other end"),

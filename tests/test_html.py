@@ -185,6 +185,9 @@ def test_where_the_smallest_case_is_a_single_entry_a_larger_one_has_the_map() ->
     assert f"{larger.case.text}: {larger.message}." in document.body
     stars = [texts for name, attributes, texts in document.elements if name == "use"]
     assert len(stars) == 1 + larger.wrong.sum()
+    # A loss is a single number in every case.
+    loss = check({"squared_error": lambda o, y: 2 * reference_cnn.squared_error(o, y)}, functions=["squared_error"])
+    assert "A larger case" not in Document(loss.to_html()).body
     # The case that is asked alone is the only one there is.
     document = Document(check({"conv_backward": last_column}, case="x=2x1x4x3 w=1x1x2x2").to_html())
     assert "A larger case" not in document.body

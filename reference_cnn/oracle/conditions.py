@@ -25,44 +25,56 @@ IDLE = {"stride": 1, "dilation": 1, "groups": 1, "padding": 0}
 def condition(judged: Sequence[tuple[Case, bool]]) -> str:
     """Say when a function is wrong, given its cases in the order asked and whether each answer was; "" if unknown.
 
-    One property of the call, or two together; of several that fit, the first. Special values are left out.
+    One property of the call, or two together; of several that fit, the first. Where NaN, infinity and ties are asked
+    does not count, but is said if it does not fit.
     """
-    plain = [(c, wrong) for c, wrong in judged if c.call.special is None]
-    wrong = [w for _, w in plain]
-    if min(sum(wrong), len(wrong) - sum(wrong)) < FEWEST:
+    wrong = [w for _, w in judged]
+    plain = [k for k, (c, _) in enumerate(judged) if c.call.special is None]
+
+    def fits(holds: Sequence[bool]) -> bool:
+        return all(holds[k] == wrong[k] for k in plain)
+
+    def aside(holds: Sequence[bool]) -> str:
+        return "" if list(holds) == wrong else ", special values aside"
+
+    if min(sum(wrong[k] for k in plain), sum(not wrong[k] for k in plain)) < FEWEST:
         return ""
-    if not any(a and not b for a, b in pairwise(wrong)):
-        return f"Right in the first {wrong.index(True)} calls, wrong in every later one."
+    if not any(wrong[j] and not wrong[k] for j, k in pairwise(plain)):
+        first = next(k for k in plain if wrong[k])
+        from_then_on = [k >= first for k in range(len(wrong))]
+        return f"Right in the first {first} calls, wrong in every later one{aside(from_then_on)}."
     found: dict[str, list[bool]] = {}
-    for k, (case, _) in enumerate(plain):
+    for k, (case, _) in enumerate(judged):
         for words in _properties(case):
-            found.setdefault(words, [False] * len(plain))[k] = True
+            found.setdefault(words, [False] * len(judged))[k] = True
     for words, holds in found.items():
-        if holds == wrong:
-            return f"Wrong in exactly the cases with {words}."
-    able = [(words, holds) for words, holds in found.items() if all(h for h, w in zip(holds, wrong) if w)]
+        if fits(holds):
+            return f"Wrong in exactly the cases with {words}{aside(holds)}."
+    able = [(words, holds) for words, holds in found.items() if all(holds[k] for k in plain if wrong[k])]
     for (one, a), (other, b) in combinations(able, 2):
-        if [x and y for x, y in zip(a, b)] == wrong:
-            return f"Wrong in exactly the cases with {one} and {other} together."
+        both = [x and y for x, y in zip(a, b)]
+        if fits(both):
+            return f"Wrong in exactly the cases with {one} and {other} together{aside(both)}."
     return ""
 
 
 def typical(failures: Sequence[Failure], shown: Failure) -> tuple[str, Failure | None]:
     """Say which pattern most wrong answers follow, if the one shown does not; and give one in which it is seen.
 
-    Half of those without special values have to follow it. The smallest case has often lost it with its sizes: in a
-    single entry there is no last column.
+    Half of those with more than one entry have to follow it, and a quarter of all. The smallest case has often lost it
+    with its sizes: in a single entry there is no last column.
     """
-    kinds = [(f, _kind(f.pattern)) for f in _plain(failures, shown)]
-    counts = Counter(kind for _, kind in kinds if kind)
+    kinds = [(f, kinds_of(f.pattern)) for f in _plain(failures, shown)]
+    counts = Counter(kind for _, found in kinds for kind in found)
     kind, count = counts.most_common(1)[0] if counts else ("", 0)
-    if count < max(FEWEST, len(kinds) / 2):
+    several_entries = sum(f.wrong is not None and f.wrong.size > 1 for f, _ in kinds)
+    if count < max(FEWEST, several_entries / 2, len(failures) / 4):
         return "", seen_best(failures, shown)
-    best = seen_best([f for f, k in kinds if k == kind], shown)
-    if best is None or kind == _kind(shown.pattern):
+    best = seen_best([f for f, found in kinds if kind in found], shown)
+    if best is None or kind in kinds_of(shown.pattern):
         return "", best
     share = "every wrong case" if count == len(failures) else f"{count} of {len(failures)} wrong cases"
-    return f"Pattern in {share}, {best.case.text} for one: {best.pattern}.", best
+    return f"In {share}, {best.case.text} for one, {kind}.", best
 
 
 def seen_best(failures: Sequence[Failure], shown: Failure) -> Failure | None:
@@ -82,18 +94,16 @@ def _plain(failures: Sequence[Failure], shown: Failure) -> list[Failure]:
 
 def scaled(failures: Sequence[Failure]) -> str:
     """Say of wrong losses, single numbers, by which number, size or product of two sizes all are wrong."""
-    plain = [f for f in failures if f.case.call.special is None and f.got and f.expected]
-    if len(plain) < FEWEST or any(f.right is None or f.right.ndim for f in plain):
+    if len(failures) < FEWEST or any(f.got is None or f.right is None or f.right.ndim for f in failures):
         return ""
-    sizes = [sizes_of(f.case) | {"entries": math.prod(f.case.call.shapes[0][1])} for f in plain]
+    sizes = [sizes_of(f.case) | {"entries": math.prod(f.case.call.shapes[0][1])} for f in failures]
     names = [name for name in sizes[0] if all(name in s for s in sizes)]
     factors = {f"the number of {name}": [s[name] for s in sizes] for name in names}
     factors |= {f"the number of {a} times {b}": [s[a] * s[b] for s in sizes] for a, b in combinations(names, 2)}
-    factors["-1"] = [-1] * len(plain)
-    factors |= {str(n): [n] * len(plain) for n in range(2, 11)}
+    factors |= {str(n): [n] * len(failures) for n in (-1, *range(2, 11))}
     for words, each in factors.items():
         for done, power in (("times", 1), ("divided by", -1)):
-            if all(_is(f, float(n) ** power) for f, n in zip(plain, each)):
+            if all(_is(f, float(n) ** power) for f, n in zip(failures, each)):
                 return f"Every wrong answer is the right one {done} {words}."
     return ""
 
@@ -104,12 +114,26 @@ def _is(failure: Failure, factor: float) -> bool:
     assert failure.expected is not None
     assert failure.bound is not None
     right, rounding = factor * failure.expected, 2 * bounds.unit(failure.case.dtype)
+    if not math.isfinite(right):
+        return failure.got == right or (math.isnan(right) and math.isnan(failure.got))
     return abs(failure.got - right) <= abs(factor) * failure.bound + rounding * abs(right)
 
 
-def _kind(pattern: str) -> str:
-    """A pattern without its numbers; "" where it says no more than how many entries are wrong."""
-    return "" if UNTELLING.fullmatch(pattern) else re.sub(r"-?\d+", "#", pattern)
+def kinds_of(pattern: str) -> set[str]:
+    """What a pattern says that may be true of other sizes too, in words; nothing where it only counts wrong entries.
+
+    Column 2, the last of three, is the same in the case of another as column 2, or as the last; and a factor of 2, the
+    number of images, as 2 or as that number.
+    """
+    if UNTELLING.fullmatch(pattern):
+        return set()
+    words = re.sub(r"^\d+ of \d+ entries (is|are) wrong, ", "the wrong entries are ", pattern)
+    factor, _, size = words.partition("; ")
+    if size:
+        number, _, name = size.partition(" is ")
+        counted = re.sub(rf"\b{number}\b", "n", factor)
+        return {factor, f"{counted}, n being {name}"}
+    return {words.replace(" (the last)", ""), re.sub(r" \d+ \(the last\)", " −1 (the last)", words)}
 
 
 def _properties(case: Case) -> Iterable[str]:

@@ -98,7 +98,7 @@ def examine(
     more_questions = _more(asked[0], offered, effort or PROFILES["standard"], 2)
     named = diagnose(offered_answers, lambda c: ask(function, c), more_questions)
     failure = replace(failure, diagnosis=failure.diagnosis or named)
-    right_in = "" if as_it_is or failure.diagnosis else _right_dtypes(function, [f.case for f in wrong], required)
+    right_in = "" if as_it_is or failure.diagnosis else _right_dtypes(function, wrong, required, strict=strict)
     failure = _described(failure, of_offered, right_in)
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked = len(questions) - len(found)
@@ -132,13 +132,15 @@ def _described(shown: Failure, found: list[Found], right_in: str) -> Failure:
     failures = [f.judgement.failure for f in found if f.judgement.failure]
     if shown.diagnosis:
         return replace(shown, larger=seen_best(failures, shown))
-    pattern, larger = typical(failures, shown)
-    when = condition([(f.case, f.judgement.failure is not None) for f in found]) or scaled(failures) or pattern
-    return replace(shown, condition=" ".join(filter(None, (when, right_in))), larger=larger)
+    when, larger = condition([(f.case, f.judgement.failure is not None) for f in found]) or scaled(failures), None
+    if not when:
+        when, larger = typical(failures, shown)
+    condition_in_words = " ".join(filter(None, (when, right_in)))
+    return replace(shown, condition=condition_in_words, larger=larger or seen_best(failures, shown))
 
 
-def _right_dtypes(function: Callable[..., Any], wrong: list[Case], required: set[str]) -> str:
-    """Say in which other dtypes every call that is answered wrongly in this one is answered rightly."""
+def _right_dtypes(function: Callable[..., Any], wrong: list[Found], required: set[str], *, strict: bool) -> str:
+    """Say in which other dtypes every call that is answered wrongly in this one, now as before, is answered rightly."""
 
     def right(case: Case) -> bool:
         try:
@@ -146,10 +148,14 @@ def _right_dtypes(function: Callable[..., Any], wrong: list[Case], required: set
         except ValueError:
             return False  # its numbers are too large for the dtype
         answer = ask(function, case)
-        return answer.outcome == "answered" and judge(case, answer, required).failure is None
+        return answer.outcome == "answered" and judge(case, answer, required, strict=strict).failure is None
 
-    others = [d for d in DTYPES if wrong and d != wrong[0].dtype and all(right(replace(c, dtype=d)) for c in wrong)]
-    return f"The same calls are answered rightly in {', '.join(others)}." if others else ""
+    asked = [f.case for f in wrong]
+    others = [d for d in DTYPES if asked and d != asked[0].dtype and all(right(replace(c, dtype=d)) for c in asked)]
+    # What goes away when it is asked again has nothing to do with dtypes.
+    if not others or any(right(replace(c)) for c in asked):
+        return ""
+    return f"The same calls are answered rightly in {', '.join(others)}."
 
 
 def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failure]:

@@ -223,8 +223,8 @@ def _maps(failure: Failure, entries: Entries, room: int) -> Markup:
 def _larger(failure: Failure, room: int) -> Markup:
     """The map of a larger case: in the smallest there may be no border and no other channel to be seen."""
     larger = failure.larger
-    entries = Entries.of(larger) if larger and larger.case.size > failure.case.size else None
-    if larger is None or entries is None:
+    entries, shown = (Entries.of(f) if f else None for f in (larger, failure))
+    if larger is None or entries is None or shown is None or entries.wrong.size <= shown.wrong.size:
         return Markup()
     words = tag("p", tag("code", larger.case.text), f": {larger.message}.")
     return Markup("".join((tag("h3", "A larger case"), words, _maps(larger, entries, room))))

@@ -66,7 +66,7 @@ class Failure:
         names, arguments = axes(case.function, self.output, case.rank), list(case.arguments.values())
         # A filter is in one group, and so is a channel of x; the channels of w are counted within a group.
         groups = {"channel" if self.output == "dx" else "filter": case.keywords.get("groups", 1)}
-        one = len(arguments) == 1 and arguments[0].shape == self.right.shape
+        one = LAYERS[case.function].family == "activation"
         argument = arguments[0].astype(np.float64) if one else None
         return describe(self.answer, self.right, self.wrong, bound, names, sizes_of(case), groups, argument)
 
