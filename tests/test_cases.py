@@ -12,7 +12,7 @@ from strategies import conv_calls, dense_calls, seeds
 from reference_cnn import relu
 from reference_cnn.oracle import Case, bounds, cases, notation
 from reference_cnn.oracle.call import Call
-from reference_cnn.oracle.cases import Tier
+from reference_cnn.oracle.cases import DTYPES, Tier
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.mistakes import CONVENTIONS
 from reference_cnn.oracle.targets import UsageError
@@ -54,6 +54,15 @@ def test_every_partial_sum_of_the_exact_tier_is_exact(call: Call, dtype: str, se
             assert (magnitude <= limit).all()
         assert all((a.astype(float) % 1 == 0).all() for a in case.arguments.values())
         assert all((e.bound == 0).all() for e in case.expected.values())
+
+
+@pytest.mark.spec("RND-D2")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("function", LAYERS)
+def test_nothing_is_infinite_unless_something_infinite_is_given(function: str, dtype: str) -> None:
+    for case in cases(function, dtype=dtype, profile="quick"):
+        if case.tier != "special":
+            assert all(np.isfinite(array).all() for expected in case.expected.values() for array in expected)
 
 
 @pytest.mark.spec("RND-D3")

@@ -92,7 +92,7 @@ def limits(
         absolute = 2 if case.accept and case.function == "sigmoid" else 0
         allowed = ALLOWED[case.function](arguments, values) + absolute
         return {name: np.asarray(precision.output_unit * allowed + precision.output_tiny) for name in values}
-    sizes, counts, bias = magnitudes(case, arguments), _terms(case), arguments.get("b")
+    sizes, counts, bias = magnitudes(case, arguments), terms(case), arguments.get("b")
     # A convention, a mean say, may round once before the sum, and the result twice.
     also = bool(case.accept)
     return {
@@ -129,9 +129,9 @@ def call(case: "Case", arguments: dict[str, Array]) -> dict[str, Array]:
     return {name: np.asarray(a) for name, a in zip(layer.outputs, answers)}
 
 
-def _terms(case: "Case") -> dict[str, int]:
+def terms(case: "Case") -> dict[str, int]:
     """How many roundings an element of each output goes through at most: a product and n − 1 additions for n terms."""
-    shape = {name: array.shape for name, array in case.arguments.items()}
+    shape = case.shapes
     bias = int("b" in shape)
     match LAYERS[case.function].family, case.function:
         case "dense", "dense_forward":
@@ -145,17 +145,17 @@ def _terms(case: "Case") -> dict[str, int]:
             filters = shape["w"][0] // case.keywords.get("groups", 1)
             return {"dx": filters * math.prod(shape["w"][2:]), "dw": positions, "db": positions}
         case _, "softmax_backward":
-            terms = shape["a"][-1] + 3
+            count = shape["a"][-1] + 3
         case _, "squared_error":
-            terms = math.prod(shape["o"]) + 4
+            count = math.prod(shape["o"]) + 4
         case _, "squared_error_prime":
-            terms = 1
+            count = 1
         case _, "avg_pool_forward":  # which may be a running mean
             taps = math.prod(windows_of(case.call).kernel)
-            terms = taps + 3 + math.ceil(2 * sum(1 / k for k in range(1, taps + 1)))
+            count = taps + 3 + math.ceil(2 * sum(1 / k for k in range(1, taps + 1)))
         case _:  # the gradient of a pooling, whose count may be inverted and multiplied with
-            terms = math.prod(windows_of(case.call).kernel) + 1
-    return {LAYERS[case.function].outputs[0]: terms}
+            count = math.prod(windows_of(case.call).kernel) + 1
+    return {LAYERS[case.function].outputs[0]: count}
 
 
 def _sum_bound(

@@ -170,8 +170,8 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
                 questions[name] = [c for c in tiers if c.tier != "exact" or numbers.exact(c)]
                 # What the reference refuses is no question; its numbers do not matter.
                 _ = [question.expected for question in questions[name][:1]]
-                # Those of the other tiers may be too large for the dtype; they are drawn again when they are asked.
-                _ = [replace(question).plain for question in questions[name][1:]]
+                # Those of the other tiers may be too large for the dtype.
+                _ = [question.plain for question in questions[name][1:]]
             except (ValueError, TypeError, MemoryError) as error:
                 raise UsageError(f"check: case {text!r}: {error}") from error
     if not questions:
