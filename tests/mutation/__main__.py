@@ -28,9 +28,8 @@ GROUPS = {
     "gradcheck": table.Group(("gradcheck", "_differences"), ("gradcheck", "estimates", "bad_input")),
     "judge": table.Group(("oracle/judge", "oracle/bounds"), ("judge", "bounds", "special", "patterns")),
     "cases": table.Group(("oracle/cases",), ("cases", "special")),
-    "diagnose": table.Group(
-        ("oracle/diagnose", "oracle/evidence", "oracle/conditions"), ("patterns", "catalogue/diagnose")
-    ),
+    "conditions": table.Group(("oracle/conditions",), ("patterns",)),
+    "diagnose": table.Group(("oracle/diagnose", "oracle/evidence"), ("evidence", "patterns", "catalogue/diagnose")),
     "consistency": table.Group(("oracle/consistency",), ("consistency",)),
 }
 
