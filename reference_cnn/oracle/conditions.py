@@ -140,7 +140,7 @@ def _properties(case: Case) -> Iterable[str]:
     """What may be said of a call, the likeliest causes first."""
     shapes, options = dict(case.call.shapes), dict(case.call.options)
     features = {keyword_of(f) for f in case.call.features}
-    yield from (f for f in sorted(features - {"no b", "no", "window"}) if not _idle(f, options.get(f)))
+    yield from (f for f in sorted(features - {"no"}) if not _idle(f, options.get(f)))
     yield "numbers that are not whole" if case.tier == "rounding" else "whole numbers"
     first, shape = case.call.shapes[0]
     named = [(name, size) for name, size in zip(axes(case.function, first, case.rank), shape) if " " not in name]

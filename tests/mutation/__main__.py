@@ -28,7 +28,7 @@ GROUPS = {
     "gradcheck": table.Group(("gradcheck", "_differences"), ("gradcheck", "estimates", "bad_input")),
     "judge": table.Group(("oracle/judge", "oracle/bounds"), ("judge", "bounds", "special", "patterns")),
     "cases": table.Group(("oracle/cases",), ("cases", "special")),
-    "conditions": table.Group(("oracle/conditions",), ("patterns",)),
+    "conditions": table.Group(("oracle/conditions",), ("in_common", "patterns")),
     "diagnose": table.Group(("oracle/diagnose", "oracle/evidence"), ("evidence", "patterns", "catalogue/diagnose")),
     "consistency": table.Group(("oracle/consistency",), ("consistency",)),
 }

@@ -1,0 +1,187 @@
+"""What wrong cases have in common, property by property and factor by factor."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference_cnn.oracle import Case
+from reference_cnn.oracle.conditions import FEWEST, PICTURE, condition, scaled, seen_best, typical
+from reference_cnn.oracle.judge import Failure, judge
+from reference_cnn.oracle.notation import read
+from reference_cnn.oracle.targets.ask import Answer
+
+pytestmark = pytest.mark.spec("ORC-D16")
+
+# A call with a property, one without, and the words for it; two wordings are of one call where the first is always so.
+PROPERTIES = [
+    ("conv_forward", "x=1x1x3 w=1x1x1 b=1", "x=1x1x3 w=1x1x1", "b"),
+    ("conv_forward", "x=1x2x3 w=2x1x1 groups=2", "x=1x2x3 w=2x2x1", "groups"),
+    ("conv_forward", "x=1x2x3 w=2x1x1 groups=2", "x=1x2x3 w=2x2x1 groups=1", "groups"),
+    ("conv_forward", "x=1x1x3 w=1x1x1 padding=1", "x=1x1x3 w=1x1x1 padding=0", "padding"),
+    ("conv_forward", "x=1x1x3x3 w=1x1x1x1 padding=0:0,0:1", "x=1x1x3x3 w=1x1x1x1 padding=0:0,0:0", "padding"),
+    ("conv_forward", "x=1x1x3x3 w=1x1x1x1 dilation=1,2", "x=1x1x3x3 w=1x1x1x1 dilation=1,1", "dilation"),
+    ("conv_forward", "x=1x1x3x3 w=1x1x1x1 stride=2", "x=1x1x3x3 w=1x1x1x1 stride=1", "stride"),
+    ("avg_pool_forward", "x=1x1x3 window=1 include_padding=True", "x=1x1x3 window=1", "include_padding"),
+    *(
+        ("conv_forward", f"x={n + 2}x1x3 w=1x1x1", f"x={n}x1x3 w=1x1x1", f"more than {n} image{'s' * (n > 1)}")
+        for n in (1, 2, 5)
+    ),
+    ("relu", "z=1x1", "z=1", "more than 1 axis"),
+    ("relu", "z=1x1x1", "z=1x1", "more than 2 axes"),
+    ("relu", "z=1x1x1x1", "z=1x1x1", "more than 3 axes"),
+    ("dense_forward", "x=1x3 w=3x2", "x=1x3 w=3x1", "neurons above 1"),
+    ("dense_forward", "x=1x3 w=3x6", "x=1x3 w=3x5", "neurons above 5"),
+    ("dense_forward", "x=1x2 w=2x1", "x=1x1 w=1x1", "an even number of features"),
+    ("dense_forward", "x=1x1 w=1x1", "x=1x2 w=2x1", "an odd number of features"),
+    ("conv_forward", "x=1x1x3 w=3x1x1", "x=1x1x3 w=2x1x1", "filters above 2"),
+    ("conv_forward", "x=1x1x3 w=6x1x1", "x=1x1x3 w=5x1x1", "filters above 5"),
+    ("conv_forward", "x=1x1x9 w=1x1x3 stride=3", "x=1x1x9 w=1x1x2 stride=3", "an odd number of kernel entries"),
+    ("conv_forward", "x=1x1x9 w=1x1x4 stride=5", "x=1x1x9 w=1x1x3 stride=5", "an even number of kernel entries"),
+    ("conv_forward", "x=1x1x9 w=1x1x3 stride=2", "x=1x1x9 w=1x1x3 stride=3", "windows that overlap"),
+    ("avg_pool_forward", "x=1x1x9 window=3 stride=2", "x=1x1x9 window=3 stride=3", "windows that overlap"),
+    (
+        "conv_forward",
+        "x=1x1x9x9 w=1x1x4x2 stride=4",
+        "x=1x1x9x9 w=1x1x2x2 stride=4",
+        "windows that are not square",
+    ),
+    ("conv_forward", "x=1x1x9x9 w=1x1x1x1 stride=2,3", "x=1x1x9x9 w=1x1x1x1 stride=2", "strides that differ"),
+    (
+        "conv_forward",
+        "x=1x1x9x9 w=1x1x1x1 padding=1:1,0:1",
+        "x=1x1x9x9 w=1x1x1x1 padding=1",
+        "more padding on one side",
+    ),
+]
+
+
+@pytest.mark.parametrize(("function", "one", "other", "words"), PROPERTIES, ids=[p[-1] for p in PROPERTIES])
+def test_a_property_is_said_where_it_alone_tells_wrong_cases_from_right_ones(
+    function: str, one: str, other: str, words: str
+) -> None:
+    wrong, right = (Case(function, read(text)) for text in (one, other))
+    assert condition([(wrong, True), *[(right, False), (wrong, True)] * FEWEST]) == (
+        f"Wrong in exactly the cases with {words}."
+    )
+
+
+def test_whole_numbers_and_what_no_property_tells() -> None:
+    whole, real = (Case("relu", read("z=3"), tier) for tier in ("exact", "rounding"))
+    assert condition([(whole, True), *[(real, False), (whole, True)] * FEWEST]) == (
+        "Wrong in exactly the cases with whole numbers."
+    )
+    # What the absence of a bias tells has no words.
+    with_bias, without = (Case("dense_forward", read(f"x=1x1 w=1x1{b}")) for b in (" b=1", ""))
+    assert condition([(without, True), *[(with_bias, False), (without, True)] * FEWEST]) == ""
+    # And nobody counts beyond five.
+    seven, six = (Case("dense_forward", read(f"x={n}x1 w=1x{n}")) for n in (7, 6))
+    seven, six = replace(seven, call=read("x=9x1 w=1x7")), replace(six, call=read("x=7x1 w=1x6"))
+    assert condition([(seven, True), *[(six, False), (seven, True)] * FEWEST]) == ""
+
+
+def failing(text: str, index: Any, change: float = 1, function: str = "dense_forward") -> Failure:
+    """A wrong answer to a case: the right one but for some entries."""
+    case = Case(function, read(text))
+    (expected,) = case.expected.values()
+    got = expected.value.copy()
+    got[index] += change
+    failure = judge(case, Answer("answered", dict.fromkeys(case.expected, got))).failure
+    assert failure is not None
+    return failure
+
+
+LAST = failing("x=5x3 w=3x6", (..., 5))
+OTHER = failing("x=5x3 w=3x5", (..., 4))
+ALL = failing("x=5x3 w=3x5", ...)
+PAIR, SINGLE = failing("x=2x1 w=1x1", ...), failing("x=1x1 w=1x1", ...)
+
+
+def test_half_of_those_with_several_entries_and_a_quarter_of_all_follow_a_pattern() -> None:
+    said = "the wrong entries are all at neuron −1 (the last)"
+    assert typical([LAST] * 4 + [OTHER], SINGLE)[0].endswith(said + ".")
+    shown = typical([LAST] * 2 + [OTHER] * 2 + [ALL] * 4, SINGLE)
+    assert shown[0] == f"In 4 of 8 wrong cases, {LAST.case.text} for one, {said}." or shown[0] == (
+        f"In 4 of 8 wrong cases, {OTHER.case.text} for one, {said}."
+    )
+    assert typical([LAST] * 4 + [ALL] * 5, SINGLE)[0] == ""
+    assert typical([LAST] * 4 + [PAIR] * 5, SINGLE)[0] == ""
+    assert typical([LAST] * 4 + [PAIR] * 4, SINGLE)[0].startswith("In 4 of 8 wrong cases")
+    assert typical([LAST] * 4 + [SINGLE] * 12, SINGLE)[0].startswith("In 4 of 16 wrong cases")
+    assert typical([LAST] * 4 + [SINGLE] * 13, SINGLE)[0] == ""
+    raised = Failure(LAST.case, "exception", "it raises", "DENSE-F1", output="z")
+    assert typical([LAST] * 4 + [raised] * 12, SINGLE)[0].startswith("In 4 of 16 wrong cases")
+    assert typical([LAST] * 4 + [raised] * 13, SINGLE)[0] == ""
+    assert typical([], SINGLE) == ("", None)
+
+
+def test_the_best_to_look_at_is_not_too_small_and_has_no_size_of_1() -> None:
+    small, flat, square, larger = (
+        failing(f"x={n}x{c} w={c}x{f}", 0) for n, c, f in ((4, 2, 5), (12, 1, 2), (4, 3, 6), (6, 4, 5))
+    )
+    assert PICTURE == square.case.expected["z"].value.size == 24
+    assert seen_best([small, flat, square, larger], SINGLE) is square
+    assert seen_best([small, flat, larger], SINGLE) is larger
+    assert seen_best([small, flat], SINGLE) is flat
+    assert seen_best([SINGLE, small], SINGLE) is small
+    elsewhere = replace(square, output="dx")
+    assert seen_best([elsewhere, small], SINGLE) is small
+    assert seen_best([], SINGLE) is None
+
+
+def loss(text: str, factor: float, off: float = 0, *, bound: float = 1e-12, right: float = 1.0) -> Failure:
+    """A wrong loss: its right value times a factor, and off by so much."""
+    case = Case("squared_error", read(text))
+    value = np.asarray(right)
+    return Failure(case, "values", "", "", "E", (), got=factor * right + off, expected=right, bound=bound, right=value)
+
+
+SIZES = ((2, 3), (5, 3), (2, 7), (5, 7))
+
+
+@pytest.mark.parametrize("n", range(2, 11))
+def test_a_factor_is_a_number_up_to_ten(n: int) -> None:
+    several = [loss(f"o={a}x{b}", n) for a, b in SIZES]
+    assert scaled(several) == f"Every wrong answer is the right one times {n}."
+    assert scaled(several[:3]) == ""
+
+
+def test_a_factor_is_a_size_or_a_product_of_two_and_no_larger_number() -> None:
+    assert scaled([loss(f"o={a}x{b}", 11) for a, b in SIZES]) == ""
+    assert scaled([loss(f"o={a}x{b}", -1) for a, b in SIZES]).endswith("times -1.")
+    entries = [loss(f"o={a}x{b}", a * b) for a, b in SIZES]
+    assert scaled(entries).endswith("times the number of entries.")
+    rows = [
+        replace(loss("o=2x3", 1), case=Case("cross_entropy", read(f"z={a}x{b}"), "rounding"), got=float(a * a * b))
+        for a, b in SIZES
+    ]
+    assert scaled(rows) == "Every wrong answer is the right one times the number of examples times entries."
+
+
+def test_a_factor_is_right_within_what_rounding_leaves() -> None:
+    unit = 2.0**-53
+    for off, holds in ((3e-12, True), (3.1e-12, False), (-3e-12, True), (-3.1e-12, False)):
+        assert bool(scaled([loss(f"o={a}x{b}", 3, off) for a, b in SIZES])) is holds
+    # Where the bound is 0, two roundings: of the factor's product and of the number itself.
+    large = 2.0**40
+    for units, holds in ((2, True), (3, False)):
+        each = [loss(f"o={a}x{b}", 4, units * unit * 4 * large, bound=0, right=large) for a, b in SIZES]
+        assert bool(scaled(each)) is holds
+    narrow = [
+        replace(
+            loss(f"o={a}x{b}", 4, 2.0**-24 * 4, bound=0), case=Case("squared_error", read("o=2x3"), dtype="float32")
+        )
+        for a, b in SIZES
+    ]
+    assert scaled(narrow).endswith("times 4.")
+
+
+def test_what_is_infinite_is_so_by_any_factor() -> None:
+    infinite = [loss(f"o={a}x{b}", 3, right=right) for (a, b), right in zip(SIZES, (1, math.inf, 2, math.nan))]
+    assert scaled(infinite).endswith("times 3.")
+    for got in (1.0, math.nan):
+        assert scaled([infinite[0], replace(infinite[1], got=got), *infinite[2:]]) == ""
+    assert scaled([*infinite[:3], replace(infinite[3], got=1.0)]) == ""
+    assert scaled([replace(infinite[0], right=np.ones(1)), *infinite[1:]]) == ""
