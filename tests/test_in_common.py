@@ -76,10 +76,14 @@ def test_whole_numbers_and_what_no_property_tells() -> None:
     # What the absence of a bias tells has no words.
     with_bias, without = (Case("dense_forward", read(f"x=1x1 w=1x1{b}")) for b in (" b=1", ""))
     assert condition([(without, True), *[(with_bias, False), (without, True)] * FEWEST]) == ""
-    # And nobody counts beyond five.
-    seven, six = (Case("dense_forward", read(f"x={n}x1 w=1x{n}")) for n in (7, 6))
-    seven, six = replace(seven, call=read("x=9x1 w=1x7")), replace(six, call=read("x=7x1 w=1x6"))
-    assert condition([(seven, True), *[(six, False), (seven, True)] * FEWEST]) == ""
+    # And nobody counts beyond five, or three axes.
+    for function, many, fewer in (
+        ("dense_forward", "x=9x1 w=1x7", "x=7x1 w=1x6"),
+        ("conv_forward", "x=8x1x3 w=1x1x1", "x=6x1x3 w=1x1x1"),
+        ("relu", "z=1x1x1x1x1", "z=1x1x1x1"),
+    ):
+        wrong, right = (Case(function, read(text)) for text in (many, fewer))
+        assert condition([(wrong, True), *[(right, False), (wrong, True)] * FEWEST]) == ""
 
 
 def failing(text: str, index: Any, change: float = 1, function: str = "dense_forward") -> Failure:

@@ -29,7 +29,9 @@ GROUPS = {
     "judge": table.Group(("oracle/judge", "oracle/bounds"), ("judge", "bounds", "special", "patterns")),
     "cases": table.Group(("oracle/cases",), ("cases", "special")),
     "conditions": table.Group(("oracle/conditions",), ("in_common", "patterns")),
-    "diagnose": table.Group(("oracle/diagnose", "oracle/evidence"), ("evidence", "patterns", "catalogue/diagnose")),
+    "diagnose": table.Group(
+        ("oracle/diagnose", "oracle/evidence"), ("diagnosis", "evidence", "patterns", "catalogue/diagnose")
+    ),
     "consistency": table.Group(("oracle/consistency",), ("consistency",)),
 }
 
