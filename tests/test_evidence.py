@@ -153,6 +153,16 @@ def test_only_wrong_numbers_that_differ_from_the_right_ones_are_evidence() -> No
     # dx and dw agree, and are right: no evidence.
     assert not wrong.tells({**wrong.right, "db": np.array([1.0, 2])}, PLAIN)
     assert not seen(BACK, db=None).tells(foretold, PLAIN)
+    # Told as closely as it is judged: number by number if strictly, and within the slack if not.
+    real = near("float32")
+    twice = 2 * np.asarray(real.right["z"])
+    largest = UNITS * bounds.unit("float32") * np.abs(twice).max()
+    near_enough = largest + real.slack("z")
+    answered = seen(real.case, z=twice)
+    cases = ((0.5 * largest, NATIVE, False), (0.9 * near_enough, PLAIN, True), (1.1 * near_enough, PLAIN, False))
+    for off, explanation, told in cases:
+        assert answered.tells({"z": twice + off}, explanation) is told
+    assert 0.9 * near_enough > largest
 
 
 def test_what_is_right_for_a_strict_explanation_is_no_evidence_either() -> None:
