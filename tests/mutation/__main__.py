@@ -32,7 +32,7 @@ GROUPS = {
     "diagnose": table.Group(
         ("oracle/diagnose", "oracle/evidence"), ("diagnosis", "evidence", "patterns", "catalogue/diagnose")
     ),
-    "consistency": table.Group(("oracle/consistency",), ("consistency",)),
+    "consistency": table.Group(("oracle/consistency",), ("pairs_of_passes", "consistency")),
 }
 
 
