@@ -223,6 +223,15 @@ def test_numbers_are_the_same_within_some_units_of_the_largest(dtype: str) -> No
         assert observation.same(large + np.array([0, factor * stateful * unit * 1.5]), large, STATEFUL) is same
 
 
+def test_so_many_units_and_no_more_and_no_slack_where_it_is_strict() -> None:
+    observation, limit = near("float32"), UNITS * bounds.unit("float32")
+    for explanation in (None, NATIVE):
+        assert observation.same(np.array([1 + limit]), np.ones(1), explanation)
+        assert not observation.same(np.array([1 + 1.01 * limit]), np.ones(1), explanation)
+    assert observation.same(np.array([1.5]), np.ones(1), PLAIN, 0.5)
+    assert not observation.same(np.array([1.5]), np.ones(1), NATIVE, 0.5)
+
+
 def test_what_underflows_is_the_same_as_zero() -> None:
     observation, tiny = near("float32"), bounds.Precision.of("float32").output_tiny
     assert observation.same(np.array([3.9 * tiny]), np.array([0.0]))
@@ -241,6 +250,7 @@ def test_whole_numbers_are_equal_or_not_the_same() -> None:
     skipping = np.array([2.0**25])
     assert observation.same(skipping + 8, skipping)
     assert not observation.same(np.array([2.0**24 + 2]), np.array([2.0**24]))
+    assert not observation.same(large, large + np.array([0, 1]), None, 2)
     assert near("float32").same(large + np.array([0, 1]), large, None, 2)
     # A prediction is rounded to the dtype first.
     assert near("float16", "exact").same(np.array([2048.0]), np.array([2049.0]))
