@@ -8,8 +8,10 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2024.10.9"
-nox.options.default_venv_backend = "venv"
+nox.needs_version = ">=2025.11.12"
+# uv installs in seconds what takes pip a minute; and it would fetch a Python that is missing.
+nox.options.default_venv_backend = "uv|venv"
+nox.options.download_python = "never"
 nox.options.sessions = ["lint", "types", "tests", "catalogue", "mutation_layers", "witnesses", "deviations", "build"]
 
 # The oldest and the newest run everything; those between them run what is fast, and count the branches that are taken.
@@ -28,7 +30,8 @@ nox.options.error_on_missing_interpreters = False
 # The whole of MNIST as Keras keeps it, which is not in the repository.
 MNIST = Path(os.environ.get("MNIST_NPZ", "../shared/data/mnist.npz"))
 
-# PyTorch is installed first and alone, since its plain package comes in builds of very different sizes.
+# PyTorch is installed first and alone, since its plain package comes in builds of very different sizes; and by pip,
+# which can be told where the small ones are.
 TORCH = "torch==2.13.0"
 
 
@@ -76,7 +79,7 @@ def catalogue(session: nox.Session) -> None:
     session.run("pytest", "-n", "auto", "tests/catalogue", *session.posargs)
 
 
-@nox.session
+@nox.session(venv_backend="venv")
 def witnesses(session: nox.Session) -> None:
     """ONNX, Keras on JAX, and PyTorch as witnesses; and the built-in targets that need them."""
     session.install(*CONSTRAINTS, TORCH)
@@ -203,7 +206,7 @@ def figures(session: nox.Session) -> None:
     session.run("python", "tests/figures.py", "--write")
 
 
-@nox.session
+@nox.session(venv_backend="venv")
 def bench(session: nox.Session) -> None:
     """Measure the layers against other libraries, and write spec/benchmarks.md; let nothing else run meanwhile."""
     for requirements in ([TORCH], ["scipy"], ["onnx"], ["onnxruntime", "onnx"], ["jax"], ["keras", "jax"]):
@@ -215,7 +218,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "tests/benchmark.py", "--write")
 
 
-@nox.session
+@nox.session(venv_backend="venv")
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt anew: the newest versions that everything works with together."""
     session.install(TORCH)
