@@ -112,6 +112,7 @@ def test_mistakes_of_the_arithmetic_are_compared_number_by_number() -> None:
     assert _reproduces(native, [shifted])
     assert not _reproduces(loose, [shifted])
     assert not _reproduces(native, [plain])
+    assert not _reproduces(native, [shifted, plain])
     nothing = changing(identity, mistake(1, native=True))
     assert _differ(native, nothing, [plain])
     assert not _differ(loose, nothing, [plain])

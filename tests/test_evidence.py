@@ -50,6 +50,7 @@ def test_an_explanation_is_in_float64_unless_one_of_its_mistakes_is_of_the_dtype
     both = made("missing-bias", "narrow-accumulation")
     assert (both.native, both.strict) == (True, True)
     assert PLAIN.native is False
+    assert Explanation(PLAIN.steps).native is False
     assert STATEFUL.stateful
     assert Explanation(PLAIN.steps + STATEFUL.steps).stateful
 

@@ -173,13 +173,9 @@ def test_a_factor_is_right_within_what_rounding_leaves() -> None:
     for units, holds in ((2, True), (3, False)):
         each = [loss(f"o={a}x{b}", 4, units * unit * 4 * large, bound=0, right=large) for a, b in SIZES]
         assert bool(scaled(each)) is holds
-    narrow = [
-        replace(
-            loss(f"o={a}x{b}", 4, 2.0**-24 * 4, bound=0), case=Case("squared_error", read("o=2x3"), dtype="float32")
-        )
-        for a, b in SIZES
-    ]
-    assert scaled(narrow).endswith("times 4.")
+    for factor, holds in ((2, True), (2.5, False)):
+        narrow = [loss(f"o={a}x{b}", 4, factor * 2.0**-24 * 4, bound=0) for a, b in SIZES]
+        assert bool(scaled([replace(f, case=replace(f.case, dtype="float32")) for f in narrow])) is holds
 
 
 def test_what_is_infinite_is_so_by_any_factor() -> None:

@@ -14,7 +14,18 @@ from reference_cnn import dense_forward, relu, squared_error
 from reference_cnn.oracle import Case
 from reference_cnn.oracle.call import PROFILES, numpy_draw
 from reference_cnn.oracle.cases import cases
-from reference_cnn.oracle.consistency import FORWARD, LARGE, Pair, UntoldError, _asked, _is, _told, compared
+from reference_cnn.oracle.consistency import (
+    FORWARD,
+    LARGE,
+    Pair,
+    UntoldError,
+    _asked,
+    _differ,
+    _is,
+    _told,
+    _where,
+    compared,
+)
 from reference_cnn.oracle.judge import Failure, Kind
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.notation import read
@@ -270,6 +281,8 @@ def test_numbers_must_be_exact_however_they_are_moved() -> None:
                          for n, a in pair(f"x=1x{c} w={c}x1", "dense_backward", dtype="bfloat16").arrays.items()}]
         if float((numbers["x"] @ numbers["w"]).max()) <= 128
     ]  # fmt: skip
+    assert DENSE.fits
+    assert not pair("x=1x300 w=300x1", "dense_backward", dtype="float32").fits  # moved by 198, 5 + 198 is 203
     # What is given is not moved.
     loss = pair("o=1", "squared_error_prime", dtype="bfloat16")
     o, y = (a.astype(float) for a in loss.arrays.values())
@@ -359,13 +372,78 @@ def test_small_cases_are_asked_that_use_what_both_offer() -> None:
     assert without_bias == everything
 
 
+@pytest.mark.parametrize(("function", "text", "dtype"), [
+    ("relu_prime", "z=3", "float16"), ("max_pool_backward", "x=1x1x4 window=2", "bfloat16"),
+])  # fmt: skip
+def test_the_standard_calls_are_those_of_the_dtype(function: str, text: str, dtype: str) -> None:
+    result = failed("values", function, text, dtype=dtype)
+    assert result.failure is not None
+    asked = [c.call for c, _ in _asked(result.failure, RIGHT)]
+    standard = cases(function, dtype=dtype, rank=result.failure.case.rank, tiers=("exact",))
+    small = [c.call for c in standard if c.size <= LARGE]
+    assert set(small) <= set(asked)
+
+
+def test_what_is_exact_backward_only_is_asked_as_a_smooth_function() -> None:
+    result = failed("values", "softmax_backward", "a=2x3")
+    assert result.failure is not None
+    asked = _asked(result.failure, RIGHT)
+    assert asked
+    assert all((exact, c.tier) == (False, "rounding") for c, exact in asked)
+
+
 def test_smooth_functions_are_asked_a_few_small_cases_in_float64_only() -> None:
-    for dtype, count in (("float64", 4), ("float32", 0)):
-        result = failed("values", "sigmoid_prime", "z=3", dtype=dtype, tier="rounding")
+    tier: Any
+    for dtype, tier, text, count in (
+        ("float64", "rounding", "z=3", 4), ("float32", "rounding", "z=3", 0), ("float64", "special", "z=3 nan=z", 4),
+    ):  # fmt: skip
+        result = failed("values", "sigmoid_prime", text, dtype=dtype, tier=tier)
         assert result.failure is not None
         asked = _asked(result.failure, RIGHT)
         assert len(asked) == count
         assert all(not exact and c.tier == "rounding" and c.size <= 30 and c.call.scale <= 4 for c, exact in asked)
+
+
+def test_where_it_is_wrong_is_said_of_the_smallest_case_that_is_not_tiny() -> None:
+    def doubled(dz: Array, x: Array, w: Array) -> Any:
+        return dz @ w.T, 2 * x.T @ dz, dz.sum(axis=0)
+
+    small, fair, larger, large = (
+        pair(text, "dense_backward", backward=doubled)
+        for text in ("x=2x3 w=3x2", "x=4x3 w=3x5", "x=5x4 w=4x5", "x=9x9 w=9x9")
+    )
+    said = "in x=4x3 w=3x5, dw: every entry is 2 times what it should be"
+    assert _where([small, larger, fair, large]) == said
+    assert _where([small]).startswith("in x=2x3 w=3x2, dw: ")
+    assert _where([large]) == "dw is wrong"
+
+    def one_off(z: Array) -> Array:
+        a = reference_cnn.relu_prime(z)
+        a[-1] += 1
+        return a
+
+    gate = pair("z=50", "relu_prime", backward=one_off)
+    assert (gate.arrays["z"] < 0).any()
+    assert _where([gate]).startswith("in z=50, a_prime: 1 of 50 entries is wrong")
+    # What is off by no more than rounding has no place.
+    eps = np.finfo(float).eps
+    rough = replace(DENSE, backward=lambda dz, x, w: (dz @ w.T, x.T @ dz * (1 + 6 * eps), dz.sum(axis=0)))
+    assert rough.everywhere().verdict == "wrong"
+    assert _where([rough]) == "dw is wrong"
+    # What is right now tells no place.
+    assert _where([DENSE]) == "in x=2x3 w=3x2"
+    calls = iter(range(99))
+    late = replace(DENSE, backward=lambda dz, x, w: (dz @ w.T, (1 + (next(calls) > 0)) * x.T @ dz, dz.sum(axis=0)))
+    assert _where([late]) == "dw is wrong"
+
+
+@pytest.mark.parametrize(("off", "differ"), [
+    (np.array([0.0, 0]), False), (np.array([0, 0.9e-6]), False), (np.array([0, 1.1e-6]), True),
+    (np.array([0.9e-9, 0]), False), (np.array([1.1e-9, 0]), True), (np.zeros((2, 2)), True),
+])  # fmt: skip
+def test_answers_differ_by_more_than_narrow_arithmetic_explains(off: Array, differ: bool) -> None:
+    right = np.array([0.0, 1])
+    assert _differ(right + off, right) is differ
 
 
 def test_the_reference_belongs_together_in_every_family() -> None:
