@@ -17,11 +17,13 @@ from reference_cnn.oracle.cases import cases
 from reference_cnn.oracle.consistency import (
     FORWARD,
     LARGE,
+    Found,
     Pair,
     UntoldError,
     _asked,
     _differ,
     _is,
+    _judged,
     _told,
     _where,
     compared,
@@ -337,6 +339,16 @@ def test_a_bias_is_derived_by_where_the_forward_offers_one() -> None:
         seen.append(told.consistent)
         assert told.consistent is verdict
     assert seen == [False, True]
+
+
+def test_they_belong_together_where_both_are_seen_to_be_wrong() -> None:
+    """A forward that adds 1 has the right derivative: whatever was wrong with the backward, this is not why."""
+    result, check = failed("values"), DENSE.along_lines()
+    assert result.failure is not None
+    one, other = (True, False), (False, True)
+    for seen, told in (([(True, True)], True), ([one, other], True), ([one], None), ([other], None), ([], None)):
+        found = [Found(DENSE, check, *wrong) for wrong in seen]
+        assert _judged(result.failure, RIGHT, found).consistent is told
 
 
 def test_what_is_wrong_is_named_as_what_it_is() -> None:
