@@ -271,7 +271,9 @@ def run(threads: int) -> dict[str, float]:
     """Measure in a process of its own: libraries read how many threads they have when they are loaded."""
     count = str(threads)
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    settings = {**os.environ, **dict.fromkeys(names, count), "KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1",
+    # Threads of one library that wait for work would else take the processors from the next one, for milliseconds.
+    asleep = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "4"}
+    settings = {**os.environ, **asleep, **dict.fromkeys(names, count), "KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1",
                 "JAX_PLATFORMS": "cpu"}  # fmt: skip
     done = subprocess.run(
         [sys.executable, __file__, "--measure", count], env=settings, check=True, stdout=subprocess.PIPE
