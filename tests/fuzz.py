@@ -490,7 +490,9 @@ def by_coverage(name: str, seconds: float) -> None:
 def main() -> None:
     """Fuzz the targets that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; without one all")
+    parser.add_argument(
+        "targets", nargs="*", metavar="TARGET", choices=[*TARGETS, []], help=f"of {', '.join(TARGETS)}; without one all"
+    )
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--inputs", type=int, default=10**9, help="how many of each target at most")
     parser.add_argument("--seconds", type=float, default=20, help="time for each target")
