@@ -357,6 +357,12 @@ def test_sums_in_a_narrower_dtype_are_recognised() -> None:
     assert _narrow([narrowed(half, np.float16)]) == found
     right = answered(WIDE, wrong=False)
     assert _narrow([right, narrowed(WIDE)]) == found
+    # What has 16 bits is owed sums in float32; formed in itself it is no further off than that.
+    for dtype in ("float16", "bfloat16"):
+        case = replace(WIDE, dtype=dtype)
+        value, bound = replace(case, accumulate=dtype).expected["z"]
+        off: dict[str, Any] = {"z": (value + 0.5 * bound).astype(np.float64)}
+        assert _narrow([Observation(case, Answer("answered", off), wrong=True)]) == found
     assert _narrow([narrowed(WIDE), answered(WIDE, DOUBLED)]) == ()
     # Whole numbers that are wrong have another reason; a caller who asks for narrow sums gets them judged so.
     assert _narrow([replace(exact, wrong=True), narrowed(WIDE)]) == ()
