@@ -108,7 +108,7 @@ def deviations(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Every mutant of layers, gradient check and judge, from where it stopped; `-- --write` writes spec/mutation.md."""
+    """Every mutant of what verdict and diagnosis rest on, from where it stopped; `-- --write` writes the summary."""
     mutate(session, *session.posargs)
 
 

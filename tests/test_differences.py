@@ -107,7 +107,7 @@ def test_max_pool_backward(call: Pooling, seed: int) -> None:
 
 
 @pytest.mark.spec("POOL-B2")
-@examples(20)
+@examples(40)
 @given(pool_calls(dilated=False), seeds)
 def test_avg_pool_backward(call: Pooling, seed: int) -> None:
     size, window, options = call

@@ -14,8 +14,6 @@ from reference_cnn.oracle.mistakes import MISTAKES
 from reference_cnn.oracle.notation import read
 from reference_cnn.oracle.targets.ask import Answer, Outcome
 
-pytestmark = pytest.mark.spec("ORC-D9")
-
 CALL = read("x=2x3 w=3x2")
 BACK = Case("dense_backward", CALL)
 
@@ -39,11 +37,13 @@ PLAIN = made("missing-bias")
 NATIVE, STATEFUL = made("narrow-accumulation"), made("dw-doubled", function="conv_backward")
 
 
+@pytest.mark.spec("ORC-D9")
 def test_an_explanation_is_named_in_the_order_of_the_catalogue() -> None:
     ids = [name for name, m in MISTAKES.items() if "conv_forward" in m.functions]
     assert made(ids[0], ids[1]).name == made(ids[1], ids[0]).name == f"{ids[0]}+{ids[1]}"
 
 
+@pytest.mark.spec("ORC-D9")
 def test_an_explanation_is_in_float64_unless_one_of_its_mistakes_is_of_the_dtype() -> None:
     assert (NATIVE.native, NATIVE.strict) == (True, True)
     assert (PLAIN.native, PLAIN.strict, PLAIN.stateful) == (False, False, False)
@@ -55,6 +55,7 @@ def test_an_explanation_is_in_float64_unless_one_of_its_mistakes_is_of_the_dtype
     assert Explanation(PLAIN.steps + STATEFUL.steps).stateful
 
 
+@pytest.mark.spec("ORC-D9")
 def test_the_last_mistake_is_made_upon_the_first_and_both_upon_what_is_accepted() -> None:
     def adding(n: float) -> Any:
         return lambda below: lambda *arguments: below(*arguments) + n
@@ -74,6 +75,7 @@ def test_the_last_mistake_is_made_upon_the_first_and_both_upon_what_is_accepted(
     np.testing.assert_array_equal(again(x, w), 2 * dense_forward(x, w.T))
 
 
+@pytest.mark.spec("ORC-D9")
 @pytest.mark.parametrize("native", [True, False])
 def test_a_prediction_is_made_of_copies_in_float64_or_in_the_dtype_itself(native: bool) -> None:
     case = Case("cross_entropy", read("z=2x3"), "rounding", "float32")
@@ -98,6 +100,7 @@ def test_a_prediction_is_made_of_copies_in_float64_or_in_the_dtype_itself(native
     assert float(foretold) == pytest.approx(float(right.value), rel=1e-6)
 
 
+@pytest.mark.spec("ORC-D9")
 def test_a_prediction_is_made_with_the_options_and_none_where_the_mistake_raises() -> None:
     case = Case("max_pool_forward", read("x=1x1x4x4 window=2 stride=1"))
 
@@ -120,6 +123,7 @@ def test_a_prediction_is_made_with_the_options_and_none_where_the_mistake_raises
         observation.predict(raising(ZeroDivisionError), native=False)
 
 
+@pytest.mark.spec("ORC-D9")
 def test_a_wrong_shape_and_an_exception_agree_with_each_other_and_with_no_numbers() -> None:
     right = seen(BACK).right
     short: Any = {**right, "db": np.zeros(1)}
@@ -135,6 +139,7 @@ def test_a_wrong_shape_and_an_exception_agree_with_each_other_and_with_no_number
     assert not raised.tells(right, PLAIN)
 
 
+@pytest.mark.spec("ORC-D9")
 def test_every_gradient_has_to_agree_but_one_that_is_not_offered() -> None:
     wrong = seen(BACK, db=np.array([7.0, 9]))
     foretold: Any = {**wrong.right, "db": np.array([7.0, 9])}
@@ -144,6 +149,7 @@ def test_every_gradient_has_to_agree_but_one_that_is_not_offered() -> None:
     assert seen(BACK, dw=None).agrees({**wrong.right, "dw": np.zeros((3, 2))}, PLAIN)
 
 
+@pytest.mark.spec("ORC-D9")
 def test_only_wrong_numbers_that_differ_from_the_right_ones_are_evidence() -> None:
     changed: Any = {"db": np.array([7.0, 9])}
     wrong = seen(BACK, **changed)
@@ -166,6 +172,7 @@ def test_only_wrong_numbers_that_differ_from_the_right_ones_are_evidence() -> No
     assert 0.9 * near_enough > largest
 
 
+@pytest.mark.spec("ORC-D9")
 def test_what_is_right_for_a_strict_explanation_is_no_evidence_either() -> None:
     observation = near("float32")
     right = observation.right["z"]
@@ -181,6 +188,7 @@ def test_what_is_right_for_a_strict_explanation_is_no_evidence_either() -> None:
     assert wrong.tells({"z": shifted}, NATIVE)
 
 
+@pytest.mark.spec("ORC-D9")
 def test_the_slack_is_the_largest_bound_as_if_nothing_were_whole() -> None:
     exact, rounded = near("float64", "exact"), near("float64", "rounding")
     assert exact.case.expected["z"].bound.max() == 0
@@ -195,6 +203,7 @@ def test_the_slack_is_the_largest_bound_as_if_nothing_were_whole() -> None:
     assert empty.slack("z") == 0
 
 
+@pytest.mark.spec("ORC-D9")
 def test_an_answer_agrees_within_the_slack_unless_the_explanation_is_strict() -> None:
     observation = near("float32")
     right, slack = observation.right["z"], observation.slack("z")
@@ -207,6 +216,7 @@ def test_an_answer_agrees_within_the_slack_unless_the_explanation_is_strict() ->
     assert seen(observation.case, z=off).tells({"z": right + 100}, PLAIN) is False
 
 
+@pytest.mark.spec("ORC-D9")
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
 def test_numbers_are_the_same_within_some_units_of_the_largest(dtype: str) -> None:
     observation, unit = near(dtype), bounds.unit(dtype)
@@ -224,6 +234,7 @@ def test_numbers_are_the_same_within_some_units_of_the_largest(dtype: str) -> No
         assert observation.same(large + np.array([0, factor * stateful * unit * 1.5]), large, STATEFUL) is same
 
 
+@pytest.mark.spec("ORC-D9")
 def test_so_many_units_and_no_more_and_no_slack_where_it_is_strict() -> None:
     observation, limit = near("float32"), UNITS * bounds.unit("float32")
     for explanation in (None, NATIVE):
@@ -233,6 +244,7 @@ def test_so_many_units_and_no_more_and_no_slack_where_it_is_strict() -> None:
     assert not observation.same(np.array([1.5]), np.ones(1), NATIVE, 0.5)
 
 
+@pytest.mark.spec("ORC-D9")
 def test_what_underflows_is_the_same_as_zero() -> None:
     observation, tiny = near("float32"), bounds.Precision.of("float32").output_tiny
     assert observation.same(np.array([3.9 * tiny]), np.array([0.0]))
@@ -240,6 +252,7 @@ def test_what_underflows_is_the_same_as_zero() -> None:
     assert not observation.same(np.array([4.1 * tiny]), np.array([0.0]))
 
 
+@pytest.mark.spec("ORC-D9")
 def test_whole_numbers_are_equal_or_not_the_same() -> None:
     observation = near("float32", "exact")
     large = np.array([2.0**20, 5])
@@ -257,6 +270,7 @@ def test_whole_numbers_are_equal_or_not_the_same() -> None:
     assert near("float16", "exact").same(np.array([2048.0]), np.array([2049.0]))
 
 
+@pytest.mark.spec("ORC-D9")
 def test_shapes_complex_numbers_and_what_is_not_finite() -> None:
     observation = near("float16")
     assert not observation.same(np.ones((2, 1)), np.ones((1, 2)))
@@ -277,6 +291,7 @@ def test_shapes_complex_numbers_and_what_is_not_finite() -> None:
     assert observation.same(np.zeros((0, 2)), np.zeros((0, 2)))
 
 
+@pytest.mark.spec("ORC-D9")
 def test_loud_is_an_exception_or_a_wrong_shape() -> None:
     observation = seen(BACK)
     assert observation.loud(None)
@@ -285,6 +300,7 @@ def test_loud_is_an_exception_or_a_wrong_shape() -> None:
     assert observation.loud({**observation.right, "dx": np.zeros((3, 2))})
 
 
+@pytest.mark.spec("ORC-D9")
 def test_a_case_is_compared_unless_it_is_said_not_to_be() -> None:
     assert seen(BACK).compared
     assert seen(BACK, "failed").outputs is None

@@ -28,11 +28,11 @@ GROUPS = {
     "gradcheck": table.Group(("gradcheck", "_differences"), ("gradcheck", "estimates", "bad_input")),
     "judge": table.Group(("oracle/judge", "oracle/bounds"), ("judge", "bounds", "special", "patterns")),
     "cases": table.Group(("oracle/cases",), ("cases", "special")),
-    "conditions": table.Group(("oracle/conditions",), ("in_common", "patterns")),
+    "conditions": table.Group(("oracle/conditions",), ("condition_words", "patterns")),
     "diagnose": table.Group(
-        ("oracle/diagnose", "oracle/evidence"), ("diagnosis", "evidence", "patterns", "catalogue/diagnose")
+        ("oracle/diagnose", "oracle/evidence"), ("diagnose_steps", "evidence", "patterns", "catalogue/diagnose")
     ),
-    "consistency": table.Group(("oracle/consistency",), ("pairs_of_passes", "consistency")),
+    "consistency": table.Group(("oracle/consistency",), ("consistency_pairs", "consistency_words", "consistency")),
 }
 
 

@@ -13,8 +13,6 @@ from reference_cnn.oracle.judge import Failure, judge
 from reference_cnn.oracle.notation import read
 from reference_cnn.oracle.targets.ask import Answer
 
-pytestmark = pytest.mark.spec("ORC-D16")
-
 # A call with a property, one without, and the words for it; two wordings are of one call where the first is always so.
 PROPERTIES = [
     ("conv_forward", "x=1x1x3 w=1x1x1 b=1", "x=1x1x3 w=1x1x1", "b"),
@@ -58,6 +56,7 @@ PROPERTIES = [
 ]
 
 
+@pytest.mark.spec("ORC-D16")
 @pytest.mark.parametrize(("function", "one", "other", "words"), PROPERTIES, ids=[p[-1] for p in PROPERTIES])
 def test_a_property_is_said_where_it_alone_tells_wrong_cases_from_right_ones(
     function: str, one: str, other: str, words: str
@@ -68,6 +67,7 @@ def test_a_property_is_said_where_it_alone_tells_wrong_cases_from_right_ones(
     )
 
 
+@pytest.mark.spec("ORC-D16")
 def test_whole_numbers_and_what_no_property_tells() -> None:
     whole, real = (Case("relu", read("z=3"), tier) for tier in ("exact", "rounding"))
     assert condition([(whole, True), *[(real, False), (whole, True)] * FEWEST]) == (
@@ -103,6 +103,7 @@ ALL = failing("x=5x3 w=3x5", ...)
 PAIR, SINGLE = failing("x=2x1 w=1x1", ...), failing("x=1x1 w=1x1", ...)
 
 
+@pytest.mark.spec("ORC-D16")
 def test_half_of_those_with_several_entries_and_a_quarter_of_all_follow_a_pattern() -> None:
     said = "the wrong entries are all at neuron −1 (the last)"
     assert typical([LAST] * 4 + [OTHER], SINGLE)[0].endswith(said + ".")
@@ -121,6 +122,7 @@ def test_half_of_those_with_several_entries_and_a_quarter_of_all_follow_a_patter
     assert typical([], SINGLE) == ("", None)
 
 
+@pytest.mark.spec("ORC-D16")
 def test_the_best_to_look_at_is_not_too_small_and_has_no_size_of_1() -> None:
     small, flat, square, larger = (
         failing(f"x={n}x{c} w={c}x{f}", 0) for n, c, f in ((4, 2, 5), (12, 1, 2), (4, 3, 6), (6, 4, 5))
@@ -145,6 +147,7 @@ def loss(text: str, factor: float, off: float = 0, *, bound: float = 1e-12, righ
 SIZES = ((2, 3), (5, 3), (2, 7), (5, 7))
 
 
+@pytest.mark.spec("ORC-D16")
 @pytest.mark.parametrize("n", range(2, 11))
 def test_a_factor_is_a_number_up_to_ten(n: int) -> None:
     several = [loss(f"o={a}x{b}", n) for a, b in SIZES]
@@ -152,6 +155,7 @@ def test_a_factor_is_a_number_up_to_ten(n: int) -> None:
     assert scaled(several[:3]) == ""
 
 
+@pytest.mark.spec("ORC-D16")
 def test_a_factor_is_a_size_or_a_product_of_two_and_no_larger_number() -> None:
     assert scaled([loss(f"o={a}x{b}", 11) for a, b in SIZES]) == ""
     assert scaled([loss(f"o={a}x{b}", -1) for a, b in SIZES]).endswith("times -1.")
@@ -164,6 +168,7 @@ def test_a_factor_is_a_size_or_a_product_of_two_and_no_larger_number() -> None:
     assert scaled(rows) == "Every wrong answer is the right one times the number of examples times entries."
 
 
+@pytest.mark.spec("ORC-D16")
 def test_a_factor_is_right_within_what_rounding_leaves() -> None:
     unit = 2.0**-53
     for off, holds in ((3e-12, True), (3.1e-12, False), (-3e-12, True), (-3.1e-12, False)):
@@ -178,6 +183,7 @@ def test_a_factor_is_right_within_what_rounding_leaves() -> None:
         assert bool(scaled([replace(f, case=replace(f.case, dtype="float32")) for f in narrow])) is holds
 
 
+@pytest.mark.spec("ORC-D16")
 def test_what_is_infinite_is_so_by_any_factor() -> None:
     infinite = [loss(f"o={a}x{b}", 3, right=right) for (a, b), right in zip(SIZES, (1, math.inf, 2, math.nan))]
     assert scaled(infinite).endswith("times 3.")

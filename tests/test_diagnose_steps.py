@@ -33,8 +33,6 @@ from reference_cnn.oracle.mistakes import MISTAKES, Mistake
 from reference_cnn.oracle.notation import read
 from reference_cnn.oracle.targets.ask import Answer
 
-pytestmark = pytest.mark.spec("ORC-D9")
-
 Change = Callable[[Any], Any]
 IDS = [name for name, m in MISTAKES.items() if "dense_backward" in m.functions]
 FORWARD, BACKWARD = (Case(f"dense_{way}", read("x=2x3 w=3x2")) for way in ("forward", "backward"))
@@ -78,6 +76,7 @@ def longer(a: Array) -> Array:
 DOUBLED, PLUS = changing(lambda z: 2 * z), changing(lambda z: z + 1, mistake(1))
 
 
+@pytest.mark.spec("ORC-D9")
 def test_one_question_is_enough_and_every_answer_that_is_compared_counts() -> None:
     good, right = answered(FORWARD, DOUBLED), answered(FORWARD, wrong=False)
     assert _reproduces(DOUBLED, [good])
@@ -105,6 +104,7 @@ def small_shift(case: Case) -> tuple[Array, Any]:
     return right, shift
 
 
+@pytest.mark.spec("ORC-D9")
 def test_mistakes_of_the_arithmetic_are_compared_number_by_number() -> None:
     _, shift = small_shift(REAL)
     native, loose = changing(shift, mistake(native=True)), changing(shift)
@@ -119,6 +119,7 @@ def test_mistakes_of_the_arithmetic_are_compared_number_by_number() -> None:
     assert not _differ(nothing, changing(identity), [plain])
 
 
+@pytest.mark.spec("ORC-D9")
 @pytest.mark.parametrize("one", [True, False])
 def test_explanations_differ_where_they_foretell_something_else_each_in_its_own_arithmetic(one: bool) -> None:
     def in_float32(below: Any) -> Any:
@@ -130,6 +131,7 @@ def test_explanations_differ_where_they_foretell_something_else_each_in_its_own_
     assert not _differ(replace(native, native=False), plain, [answered(REAL)])
 
 
+@pytest.mark.spec("ORC-D9")
 def test_another_mistake_is_another_than_the_first_and_changes_something() -> None:
     both = answered(FORWARD, DOUBLED, PLUS)
     found = _with_another(DOUBLED, [DOUBLED, PLUS], [both], [both])
@@ -149,6 +151,7 @@ def names(pairs: Iterator[Explanation]) -> list[tuple[str, ...]]:
     return [tuple(m.id for m, _ in e.steps) for e in pairs]
 
 
+@pytest.mark.spec("ORC-D9")
 def test_pairs_change_only_what_is_wrong_somewhere() -> None:
     dx, dw, db = (gradient(n, lambda a: 3 * a, mistake(i)) for i, n in enumerate(("dx", "dw", "db")))
     nothing = changing(identity, mistake(3))
@@ -166,12 +169,14 @@ def test_pairs_change_only_what_is_wrong_somewhere() -> None:
     assert len(names(_pairs([dx, dw, db], [seen, replace(elsewhere, wrong=True)]))) == 6
 
 
+@pytest.mark.spec("ORC-D9")
 def test_arithmetic_is_paired_on_real_numbers_only() -> None:
     double, native = changing(lambda z: 2 * z), changing(lambda z: z * 3, mistake(1, native=True))
     for case, count in ((FORWARD, 0), (REAL, 2)):
         assert len(names(_pairs([double, native], [answered(case, double, native)]))) == count
 
 
+@pytest.mark.spec("ORC-D9")
 @pytest.mark.parametrize(("others", "count"), [(FEW - 2, 2), (FEW - 1, 0)])
 def test_of_many_mistakes_those_are_paired_that_can_explain_the_first_answer(others: int, count: int) -> None:
     """What dx of the one is, alone, is not what was answered; the mistakes between them are of the same id."""
@@ -183,6 +188,7 @@ def test_of_many_mistakes_those_are_paired_that_can_explain_the_first_answer(oth
     assert len(names(_pairs([wrong_dx, *ways], [seen]))) == (count and 2 * (others + 1))
 
 
+@pytest.mark.spec("ORC-D9")
 def test_a_probe_says_what_changes_and_what_is_as_answered() -> None:
     dx, dw = (gradient(n, lambda a: 3 * a) for n in ("dx", "dw"))
     seen = answered(BACKWARD, dx)
@@ -211,6 +217,7 @@ def test_a_probe_says_what_changes_and_what_is_as_answered() -> None:
     assert _probe(changing(shift), answered(REAL)).agreed == {"z"}
 
 
+@pytest.mark.spec("ORC-D9")
 def test_a_pair_is_plausible_if_what_only_one_changes_is_as_answered() -> None:
     seen = answered(BACKWARD, gradient("dx", lambda a: 3 * a), gradient("dw", lambda a: 3 * a))
     dx, dw = Probe({"dx"}, {"dx", "db"}, False), Probe({"dw"}, {"dw", "db"}, False)
@@ -228,6 +235,7 @@ def test_a_pair_is_plausible_if_what_only_one_changes_is_as_answered() -> None:
     assert _plausible(dx, off, set(), raised(BACKWARD))
 
 
+@pytest.mark.spec("ORC-D9")
 def test_what_changes_is_what_is_not_right() -> None:
     seen = answered(BACKWARD)
     assert _changed(seen, None) == {"dx", "dw", "db"}
@@ -236,6 +244,7 @@ def test_what_changes_is_what_is_not_right() -> None:
     assert _changed(seen, {"dx": None, "dw": right.dw + 1, "db": right.db}) == {"dw"}
 
 
+@pytest.mark.spec("ORC-D9")
 def test_a_mistake_concerns_what_it_changes_first() -> None:
     dx, nothing = gradient("dx", lambda a: 3 * a), changing(identity)
     seen = answered(BACKWARD)
@@ -268,6 +277,7 @@ def asked(explanation: Explanation, calls: list[Case]) -> Callable[[Case], Answe
     return ask
 
 
+@pytest.mark.spec("ORC-D9")
 def test_questions_are_asked_on_which_explanations_differ() -> None:
     calls: list[Case] = []
     found = [DOUBLED, PLUS]
@@ -279,6 +289,7 @@ def test_questions_are_asked_on_which_explanations_differ() -> None:
     assert _told_apart(found, asked(changing(lambda z: z - 1), calls), cases_of(9)) == []
 
 
+@pytest.mark.spec("ORC-D9")
 def test_no_question_is_asked_that_tells_nothing_and_few_of_the_others() -> None:
     calls: list[Case] = []
     large = changing(lambda z: 2 * z if len(z) < 3 else z + 1, mistake(1))
@@ -300,6 +311,7 @@ def case_number(z: Array) -> int:
     return next(k for k, value in enumerate(known) if np.array_equal(z, value))
 
 
+@pytest.mark.spec("ORC-D9")
 def test_so_many_questions_are_asked_and_no_more() -> None:
     """Explanations of which each question leaves one less."""
     calls: list[Case] = []
@@ -313,6 +325,7 @@ def test_so_many_questions_are_asked_and_no_more() -> None:
     assert left == found[QUESTIONS:]
 
 
+@pytest.mark.spec("ORC-D9")
 def test_answers_in_the_arithmetic_of_each_explanation_are_compared_as_closely_as_it_is() -> None:
     _, shift = small_shift(REAL)
     native, plain = changing(shift, mistake(native=True)), changing(lambda z: z + 1, mistake(1))
@@ -324,6 +337,7 @@ def test_answers_in_the_arithmetic_of_each_explanation_are_compared_as_closely_a
     assert _told_apart([of_float32, plain], lambda case: answered(case).answer, [REAL]) == [of_float32]
 
 
+@pytest.mark.spec("ORC-D9")
 def test_predictions_are_alike_where_all_outputs_are() -> None:
     seen = answered(BACKWARD)
     right: dict[str, Any] = {**seen.right}
@@ -349,6 +363,7 @@ def narrowed(case: Case, narrow: Any = np.float32, digits: Any = None) -> Observ
 WIDE = replace(FORWARD, tier="rounding")
 
 
+@pytest.mark.spec("ORC-D9")
 def test_sums_in_a_narrower_dtype_are_recognised() -> None:
     found = ("narrow-accumulation",)
     exact = answered(FORWARD, wrong=False)
@@ -373,6 +388,7 @@ def test_sums_in_a_narrower_dtype_are_recognised() -> None:
     assert _narrow([Observation(gates, Answer("answered", {"a": z}), wrong=True)]) == ()
 
 
+@pytest.mark.spec("ORC-D9")
 @pytest.mark.parametrize(
     ("function", "text"),
     [
@@ -390,6 +406,7 @@ def test_families_that_add_up(function: str, text: str) -> None:
     assert _narrow(seen) == ("narrow-accumulation",)
 
 
+@pytest.mark.spec("ORC-D9")
 def test_an_answer_fits_a_narrower_dtype_if_it_has_its_digits_and_its_bounds() -> None:
     seen = narrowed(WIDE)
     assert _fits(seen, "float32")
