@@ -9,7 +9,7 @@ import numpy as np
 
 from reference_cnn._pattern import describe
 from reference_cnn._validate import Array
-from reference_cnn.gradcheck import GradientCheck, check_gradient
+from reference_cnn.gradcheck import ArgumentCheck, GradientCheck, check_gradient
 from reference_cnn.oracle import bounds, numbers
 from reference_cnn.oracle.call import PROFILES, numpy_draw
 from reference_cnn.oracle.cases import Case, cases
@@ -294,14 +294,13 @@ def _exact(case: Case) -> bool:
 def _where(pairs: list[Pair]) -> str:
     """What is wrong, in the smallest case that shows more than one entry or two."""
     pair = min(pairs, key=lambda p: (p.case.size < TINY, p.case.size))
-    everywhere = pair.everywhere().arguments if pair.case.size <= MANY else ()
-    first = next((a for a in (*everywhere, *pair.along_lines().arguments) if a.verdict == "wrong"), None)
+    places = _wrong_ones(pair.everywhere()) if pair.case.size <= MANY else []
+    first = next(iter(places or _wrong_ones(pair.along_lines())), None)
     if first is None:  # it answers differently now
         return f"in {pair.case.text}"
     names = LAYERS[pair.case.function].outputs
     output = names[0] if len(names) == 1 else f"d{first.name}"
-    at_each_place = any(first is a for a in everywhere)
-    if not at_each_place or first.gradient is None or first.derivative is None or first.error is None:
+    if not places or first.gradient is None or first.derivative is None or first.error is None:
         return f"{output} is wrong"
     got, right = first.gradient.astype(float), first.derivative.astype(float)
     slack = np.nan_to_num(first.error) + 8 * np.finfo(float).eps * np.abs(got)
@@ -310,6 +309,10 @@ def _where(pairs: list[Pair]) -> str:
         return f"{output} is wrong"
     pattern = describe(got, right, off, slack, axes(pair.case.function, output, pair.case.rank))
     return f"in {pair.case.text}, {output}: {pattern}"
+
+
+def _wrong_ones(check: GradientCheck) -> list[ArgumentCheck]:
+    return [a for a in check.arguments if a.verdict == "wrong"]
 
 
 def _checked(
