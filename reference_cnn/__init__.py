@@ -47,3 +47,8 @@ def __getattr__(name: str) -> Any:
         module = import_module("reference_cnn.gradcheck")
         return module if name == "gradcheck" else getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List what is imported later, too."""
+    return sorted({*globals(), *__all__})

@@ -107,7 +107,8 @@ def test_the_oracle_needs_no_framework(module: str) -> None:
 def test_the_gradient_check_is_there_when_it_is_asked_for_and_no_sooner() -> None:
     program = (
         "import sys, reference_cnn as r; print('reference_cnn.gradcheck' in sys.modules, hasattr(r, 'gradchek'), "
-        "r.gradcheck.check_gradient is r.check_gradient, all(hasattr(r, name) for name in r.__all__))"
+        "r.gradcheck.check_gradient is r.check_gradient, set(r.__all__) <= set(dir(r)), "
+        "all(hasattr(r, name) for name in r.__all__))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "False", "True", "True"]
+    assert done.stdout.split() == ["False", "False", "True", "True", "True"]
