@@ -14,6 +14,7 @@ from reference_cnn import dense_forward
 from reference_cnn.oracle import Case, bounds, cases, check, notation
 from reference_cnn.oracle.bounds import Precision, gamma, unit
 from reference_cnn.oracle.call import Call
+from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.targets import loops
 
 
@@ -290,3 +291,38 @@ def test_what_selects_has_no_bound_and_large_products_are_computed_in_float64() 
     whole = Case("dense_forward", notation.read("x=3x4 w=4x2")).expected["z"]
     assert (whole.bound == 0).all()
     assert whole.bound.shape == whole.value.shape
+
+
+@pytest.mark.spec("RND-N3", "ORC-D1")
+@pytest.mark.parametrize(("dtype", "scale"), [("float64", 1e290), ("float32", 1e36), ("bfloat16", 1e36)])
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        ("dense_forward", "x=2x3 w=3x2"),
+        ("dense_backward", "x=2x3 w=3x2"),
+        ("conv_forward", "x=1x1x5 w=1x1x3"),
+        ("conv_backward", "x=1x1x5 w=1x1x3"),
+    ],
+)
+def test_sums_that_may_overflow_are_not_judged_and_the_others_are(
+    function: str, text: str, dtype: str, scale: float
+) -> None:
+    def too_large(case: Case) -> dict[str, list[Any]]:
+        arguments = {n: a.astype(np.longdouble) for n, a in case.arguments.items()}
+        largest = float(bounds.finfo(dtype).max)
+        return {n: (m > largest).tolist() for n, m in bounds.magnitudes(case, arguments).items()}
+
+    case = Case(function, notation.read(f"{text} scale={scale}"), "rounding", dtype)
+    assert {n: np.isinf(e.bound).tolist() for n, e in case.expected.items()} == too_large(case)
+    assert np.any([np.any(f) for f in too_large(case).values()])
+    right = LAYERS[function].reference
+
+    def doubled(first: Array, *others: Array) -> Any:
+        return right(2 * first, *others)
+
+    assert check({function: right}, dtype=dtype, case=case.text, functions=[function]).passed
+    failure = check({function: doubled}, dtype=dtype, case=case.text, functions=[function]).results[function].failure
+    assert failure is not None
+    assert failure.output is not None
+    assert failure.index is not None
+    assert not np.array(too_large(failure.case)[failure.output])[failure.index]

@@ -201,6 +201,12 @@ def test_the_slack_is_the_largest_bound_as_if_nothing_were_whole() -> None:
     assert selecting.slack("a") == 0
     empty = seen(Case("dense_forward", read("x=0x3 w=3x2")))
     assert empty.slack("z") == 0
+    # Where sums may overflow anything is right; that is no slack for the others.
+    overflowing = seen(Case("dense_forward", read("x=2x3 w=3x2 scale=1e30"), "rounding", "float32"))
+    bound = overflowing.case.expected["z"].bound
+    assert np.isinf(bound).any()
+    assert overflowing.slack("z") == pytest.approx(float(bound[np.isfinite(bound)].max()))
+    assert not overflowing.same(np.full(2, np.longdouble("1e400")), np.ones(2))
 
 
 @pytest.mark.spec("ORC-D9")

@@ -50,6 +50,11 @@ class Precision:
         info = finfo(self.dtype)
         return float(info.smallest_subnormal if self.dtype == "float16" else info.smallest_normal)
 
+    @property
+    def largest(self) -> float:
+        """The largest number; sums that may exceed it may overflow [RND-N3]."""
+        return float(finfo(self.dtype).max)
+
 
 def unit(dtype: Any) -> float:
     """Unit roundoff: half the distance from 1 to the next number."""
@@ -95,10 +100,11 @@ def limits(
     sizes, counts, bias = magnitudes(case, arguments), terms(case), arguments.get("b")
     # A convention, a mean say, may round once before the sum, and the result twice.
     also = bool(case.accept)
-    return {
-        name: (1 + also) * _sum_bound(v, sizes[name], counts[name] + also, bias, precision, reference_unit)
-        for name, v in values.items()
-    }
+    with np.errstate(over="ignore", invalid="ignore"):  # of sums that may overflow
+        return {
+            name: (1 + also) * _sum_bound(v, sizes[name], counts[name] + also, bias, precision, reference_unit)
+            for name, v in values.items()
+        }
 
 
 def magnitudes(case: "Case", arguments: dict[str, Array]) -> dict[str, Array]:
@@ -124,7 +130,8 @@ def _wide(case: "Case") -> type:
 def call(case: "Case", arguments: dict[str, Array]) -> dict[str, Array]:
     """Return the reference's outputs by name."""
     layer = LAYERS[case.function]
-    answer = accepted(case.function, case.accept)(*arguments.values(), *case.positional, **case.keywords)
+    with np.errstate(over="ignore", invalid="ignore"):  # of sums that may overflow nothing is owed
+        answer = accepted(case.function, case.accept)(*arguments.values(), *case.positional, **case.keywords)
     answers = answer if isinstance(answer, tuple) else (answer,)
     return {name: np.asarray(a) for name, a in zip(layer.outputs, answers)}
 
@@ -171,6 +178,8 @@ def _sum_bound(
     # In place, since these arrays may be large.
     bound += (terms + 2) * precision.output_tiny
     bound += gamma(terms, reference_unit) * size
+    # Or is no number, where the reference itself has overflowed.
+    bound[~(size <= precision.largest)] = np.inf
     return bound
 
 

@@ -120,7 +120,7 @@ class Observation:
 
     def slack(self, name: str) -> float:
         """How far rounding may take a right answer; what a mistake makes of whole numbers may not be whole."""
-        return max(float(self.case.expected[name].bound.max(initial=0)), self._rounding.get(name, 0))
+        return max(_largest(self.case.expected[name].bound), self._rounding.get(name, 0))
 
     @cached_property
     def _rounding(self) -> dict[str, float]:
@@ -130,14 +130,15 @@ class Observation:
         arguments = dict(zip(self.case.arguments, self.wide))
         values = {name: e.value for name, e in self.case.expected.items()}
         limits = bounds.limits(self.case, arguments, values, 0)
-        return {name: float(limit.max(initial=0)) for name, limit in limits.items()}
+        return {name: _largest(limit) for name, limit in limits.items()}
 
     def same(self, got: Any, predicted: Any, explanation: Explanation | None = None, slack: float = 0) -> bool:
         """Whole numbers must be equal, after rounding to the dtype; others within a few units in the last place."""
         if np.asarray(got).dtype.kind == "c":
             return False  # no known mistake turns real numbers into complex ones
-        got, dtype = np.asarray(got).astype(np.float64), self.case.dtype
+        dtype = self.case.dtype
         with np.errstate(all="ignore"):
+            got = np.asarray(got).astype(np.float64)
             rounded = np.asarray(predicted).astype(dtype).astype(np.float64)
             if got.shape != rounded.shape:
                 return False
@@ -153,3 +154,8 @@ class Observation:
             if self.case.exact and not stateful:
                 near &= ~whole
             return bool(((got == rounded) | near | (np.isnan(got) & np.isnan(rounded))).all())
+
+
+def _largest(bound: Array) -> float:
+    """The largest bound that is one: where sums may overflow, there is none."""
+    return float(bound[np.isfinite(bound)].max(initial=0))

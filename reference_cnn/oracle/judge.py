@@ -142,11 +142,12 @@ def _compare(case: "Case", output: str, clause: str, got: Array) -> Judgement:
         got = gathered(case, got)
     with np.errstate(invalid="ignore"):
         error = np.asarray(np.abs(got - value))
+    either = np.isinf(bound)
+    error[either] = 0
     # A NaN where none should be is wrong; not so on the special tier, where it has come from the one that was given.
     leaked = np.asarray(False)
     if case.tier == "special" and case.call.special != TIES:
-        either = np.isinf(bound)
-        error[_alike(got, value) | either] = 0
+        error[_alike(got, value)] = 0
         leaked = np.isnan(got) & np.isfinite(value) & ~either
         if case.function in ELEMENTWISE:
             leaked[case.place] = False

@@ -47,7 +47,7 @@ def read(text: str) -> Call:
             elif name == "scale":
                 scale = float(value)
                 if not 0 < scale < 1e300:
-                    raise ValueError("it must be positive and finite")
+                    raise ValueError("it must be above 0 and below 1e300")
             else:
                 raise ValueError(f"unknown name {name!r}")
         except ValueError as error:
