@@ -321,6 +321,9 @@ def test_sums_that_may_overflow_are_not_judged_and_the_others_are(
         return right(2 * first, *others)
 
     assert check({function: right}, dtype=dtype, case=case.text, functions=[function]).passed
+    if function.startswith("conv"):  # by norms, which overflow sooner, little can be told
+        by_norm = check({function: right}, dtype=dtype, case=case.text, functions=[function], algorithm="fft")
+        assert by_norm.results[function].verdict in ("pass", "missing")
     failure = check({function: doubled}, dtype=dtype, case=case.text, functions=[function]).results[function].failure
     assert failure is not None
     assert failure.output is not None
