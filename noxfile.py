@@ -86,10 +86,11 @@ def catalogue(session: nox.Session) -> None:
     session.run("pytest", "-n", "auto", "tests/catalogue", *session.posargs)
 
 
-@nox.session(venv_backend="venv")
+@nox.session
 def witnesses(session: nox.Session) -> None:
     """ONNX, Keras on JAX, and PyTorch as witnesses; and the built-in targets that need them."""
-    session.install(*CONSTRAINTS, TORCH)
+    session.install("pip")
+    session.run("python", "-m", "pip", "install", "--quiet", *CONSTRAINTS, TORCH)
     session.install(*CONSTRAINTS, "-e", ".", *group("test"), *group("witnesses"))
     session.run("pytest", "-n", "auto", "tests/witnesses", *session.posargs)
     if MNIST.is_file():
