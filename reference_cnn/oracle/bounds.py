@@ -100,7 +100,7 @@ def limits(
     sizes, counts, bias = magnitudes(case, arguments), terms(case), arguments.get("b")
     # A convention, a mean say, may round once before the sum, and the result twice.
     also = bool(case.accept)
-    with np.errstate(over="ignore", invalid="ignore"):  # of sums that may overflow
+    with np.errstate(invalid="ignore"):  # 0 · ∞, of sums that may overflow
         return {
             name: (1 + also) * _sum_bound(v, sizes[name], counts[name] + also, bias, precision, reference_unit)
             for name, v in values.items()
