@@ -28,6 +28,9 @@ os.environ["PATH"] = os.pathsep.join([*KEPT, os.environ["PATH"]])
 # A Python that is missing is a session skipped, in CI too, and the summary lists it.
 nox.options.error_on_missing_interpreters = False
 
+# The tests start hundreds of processes, each of which would compile anew what must not be written.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # The whole of MNIST as Keras keeps it, which is not in the repository.
 MNIST = Path(os.environ.get("MNIST_NPZ", "../shared/data/mnist.npz"))
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ml_dtypes
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from reference_cnn.oracle.cases import Case
 
 
-finfo: Callable[[Any], Any] = ml_dtypes.finfo  # NumPy's own knows nothing of bfloat16; it has no types
+finfo: Callable[[Any], Any] = cache(ml_dtypes.finfo)  # NumPy's own knows nothing of bfloat16; it has no types
 
 
 class Expected(NamedTuple):

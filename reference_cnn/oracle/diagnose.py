@@ -109,7 +109,7 @@ def _reproduces(explanation: Explanation, order: Sequence[Observation]) -> bool:
             continue
         if not observation.agrees(predicted, explanation):
             return False
-        told |= observation.tells(predicted, explanation)
+        told = told or observation.tells(predicted, explanation)
     return told
 
 

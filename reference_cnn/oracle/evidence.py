@@ -142,6 +142,9 @@ class Observation:
             rounded = np.asarray(predicted).astype(dtype).astype(np.float64)
             if got.shape != rounded.shape:
                 return False
+            equal = got == rounded
+            if equal.all():
+                return True
             unit, tiny = bounds.unit(dtype), 4 * bounds.Precision.of(dtype).output_tiny
             strict, stateful = (explanation.strict, explanation.stateful) if explanation else (False, False)
             size = np.abs(rounded) if strict else np.abs(rounded[np.isfinite(rounded)]).max(initial=0)
@@ -153,7 +156,7 @@ class Observation:
             near &= np.isfinite(rounded)
             if self.case.exact and not stateful:
                 near &= ~whole
-            return bool(((got == rounded) | near | (np.isnan(got) & np.isnan(rounded))).all())
+            return bool((equal | near | (np.isnan(got) & np.isnan(rounded))).all())
 
 
 def _largest(bound: Array) -> float:

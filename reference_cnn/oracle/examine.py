@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from itertools import combinations
 from typing import Any, get_args
 
@@ -17,7 +18,6 @@ from reference_cnn.oracle.layers import LAYERS, WINDOWED
 from reference_cnn.oracle.purity import impurity
 from reference_cnn.oracle.report import Result, Verdict
 from reference_cnn.oracle.shapes import more_calls
-from reference_cnn.oracle.shrink import smallest
 from reference_cnn.oracle.targets import keywords_missing
 from reference_cnn.oracle.targets.ask import ask
 from reference_cnn.oracle.workers import AskAll, Found, UnrepeatableError
@@ -92,7 +92,7 @@ def examine(
 
     # Each attempt at a smaller case that crashes or hangs would cost a start or the time limit.
     as_it_is = effort is None or first.kind in ("crash", "hang", "purity")
-    failure = first if as_it_is else smallest(first, attempt, offered)
+    failure = first if as_it_is else _smallest(first, attempt, offered)
     also = [Found.by(function, c, strict=strict) for c in besides if not lacking & set(c.keywords)]
     offered_answers = [(f.case, f.answer) for f in (*of_offered, *_offered_only(also, _refused(also)))]
     more_questions = _more(asked[0], offered, effort or PROFILES["standard"], 2)
@@ -103,6 +103,12 @@ def examine(
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked = len(questions) - len(found)
     return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes, silent)
+
+
+def _smallest(failure: Failure, attempt: Callable[[Case], Failure | None], offered: Offered) -> Failure:
+    """`shrink.smallest`: with Hypothesis, which every process would take as long to import as NumPy."""
+    smallest: Callable[..., Failure] = import_module("reference_cnn.oracle.shrink").smallest
+    return smallest(failure, attempt, offered)
 
 
 def _found(several: AskAll, function: Callable[..., Any], questions: list[Case]) -> list[Found]:
