@@ -39,6 +39,9 @@ MNIST = Path(os.environ.get("MNIST_NPZ", "../shared/data/mnist.npz"))
 TORCH = "torch==2.13.0"
 
 
+# As many tests run at a time as there are processors; several threads in each would stand in each other's way.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
 # Tests that need no other process, and so little time; they take every branch of what a verdict rests on.
 FASTER = [f"tests/test_{name}.py" for name in (
     *("adjoint", "arrays", "article_numbers", "bad_input", "bounds", "byte_order", "cases", "cli", "explain", "fuzz"),
@@ -56,6 +59,11 @@ SWEEPS = [f"tests/test_{name}.py" for name in (
 def group(name: str) -> list[str]:
     """The requirements of one dependency group."""
     return list(nox.project.dependency_groups(PROJECT, name))
+
+
+def pytest(session: nox.Session, *options: str) -> None:
+    """Run tests, one on each processor."""
+    session.run("pytest", "-n", "auto", *options, env=ONE_THREAD)
 
 
 @nox.session
@@ -79,14 +87,14 @@ def tests(session: nox.Session) -> None:
     """The test suite, with the examples in the documentation; all of it with the oldest Python."""
     session.install(*CONSTRAINTS, "-e", ".", *group("test"))
     some = {PYTHONS[0]: [], PYTHONS[-1]: [f"--ignore={file}" for file in SWEEPS]}
-    session.run("pytest", "-n", "auto", *(session.posargs or some.get(str(session.python), [*FASTER, "--cov"])))
+    pytest(session, *(session.posargs or some.get(str(session.python), [*FASTER, "--cov"])))
 
 
 @nox.session
 def catalogue(session: nox.Session) -> None:
     """Every known mistake is rejected and named, over dtypes and seeds."""
     session.install(*CONSTRAINTS, "-e", ".", *group("test"))
-    session.run("pytest", "-n", "auto", "tests/catalogue", *session.posargs)
+    pytest(session, "tests/catalogue", *session.posargs)
 
 
 @nox.session
@@ -95,7 +103,7 @@ def witnesses(session: nox.Session) -> None:
     session.install("pip")
     session.run("python", "-m", "pip", "install", "--quiet", *CONSTRAINTS, TORCH)
     session.install(*CONSTRAINTS, "-e", ".", *group("test"), *group("witnesses"))
-    session.run("pytest", "-n", "auto", "tests/witnesses", *session.posargs)
+    pytest(session, "tests/witnesses", *session.posargs)
     if MNIST.is_file():
         session.run("pytest", "tests/witnesses/whole_mnist.py", env={"MNIST_NPZ": str(MNIST.resolve())})
     else:
@@ -128,7 +136,7 @@ def mutate(session: nox.Session, *options: str) -> None:
     if sys.platform != "linux":
         session.skip("each mutant is tried in a forked process with limits that Linux has")
     session.install(*CONSTRAINTS, "-e", ".", *group("mutation"))
-    session.run("python", "tests/mutation", *options, env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+    session.run("python", "tests/mutation", *options, env=ONE_THREAD)
 
 
 @nox.session
@@ -144,7 +152,7 @@ def oldest(session: nox.Session) -> None:
     oldest = [r.replace(">=", "==") for r in PROJECT["project"]["dependencies"]]
     # Its tools may be new; SciPy is the newest that goes with such a NumPy.
     session.install("-e", ".", *oldest, *group("test"))
-    session.run("pytest", "-n", "auto", *FASTER, *session.posargs)
+    pytest(session, *FASTER, *session.posargs)
 
 
 @nox.session
