@@ -2,6 +2,7 @@
 
 import datetime
 import importlib.metadata
+import itertools
 import math
 import platform
 from collections.abc import Iterable, Iterator
@@ -12,8 +13,9 @@ from benchmark import DTYPES, GROWTH, NINE, OTHERS, PEERS, POOLS, SLOW, THREADS,
 INTRODUCTION = """\
 # Benchmarks
 
-How fast the layers are, written by `nox -s bench`; each ratio is of medians of calls that took turns in one process, \
-pinned to one processor or to two. Below 1 the layers are faster. What was reached says the table, and so what was not.
+How fast the layers are, written by `nox -s bench`; each ratio is of medians over three processes of medians of \
+calls that took turns, pinned to one processor or to two. Below 1 the layers are faster. What was reached says the \
+table, and so what was not.
 """
 
 
@@ -40,7 +42,7 @@ def machine() -> list[str]:
 
 def page(found: Results, about: list[str]) -> str:
     """The whole page."""
-    parts = [INTRODUCTION, "\n".join(about) + "\n", *goals(found)]
+    parts = [INTRODUCTION, "\n".join(about) + "\n", *goals(found), *floors(found)]
     for threads in THREADS:
         for dtype in DTYPES:
             parts += shapes(found, threads, dtype)
@@ -128,7 +130,32 @@ def goals(found: Results) -> list[str]:
           [*alone, found.get(f"{last} check all", math.nan)], 3)  # fmt: skip
     limit("check --case (8,64,56,56)·(128,64,3,3), float32, forward and backward: seconds beside the target's own",
           [*alone, found.get(f"{last} check case", math.nan)], 2)  # fmt: skip
-    return table("Goals", ["what", "goal", *(f"{t} thread{'s' * (t > 1)}" for t in THREADS)], rows)
+    return table("Goals", ["what", "goal", *map(threads_of, THREADS)], rows)
+
+
+def floors(found: Results) -> list[str]:
+    """What the matrix products alone take, all columns being there already."""
+    rows = []
+    for dtype, way in itertools.product(DTYPES, ("forward", "backward")):
+        means = []
+        for t in THREADS:
+            keys = [f"{t} {dtype} {label(s)}" for s in NINE]
+            means.append(mean(ratio(found, f"{k} gemm {way}", f"{k} torch {way}") for k in keys))
+        rows.append([f"{dtype} {way}: its matrix products ÷ PyTorch, geometric mean", *map(number, means)])
+    least = []
+    for t in THREADS:
+        keys = [f"{t} float64 {label(s)}" for s in SLOW]
+        least.append(-worst(-ratio(found, f"{k} onnx forward", f"{k} gemm forward") for k in keys))
+    rows.append(["ONNX's reference ÷ the matrix product, the slowest to lose", *map(number, least)])
+    note = (
+        "All layers here multiply matrices of NumPy's BLAS. A goal below the figures of this table is out of reach of "
+        "any of them, however its columns are made.\n"
+    )
+    return [*table("What the matrix products alone take", ["what", *map(threads_of, THREADS)], rows), note]
+
+
+def threads_of(count: int) -> str:
+    return f"{count} thread{'s' * (count > 1)}"
 
 
 def shapes(found: Results, threads: int, dtype: str) -> list[str]:
@@ -143,7 +170,7 @@ def shapes(found: Results, threads: int, dtype: str) -> list[str]:
     rows.append(["geometric mean of the first nine", "", "",
                  *(number(mean(against(found, threads, dtype, way, p))) for p, way in peers)])  # fmt: skip
     head = ["shape", "forward, ms", "backward, ms", *(f"÷ {p} {way}" for p, way in peers)]
-    return table(f"Convolution, {dtype}, {threads} thread{'s' * (threads > 1)}", head, rows)
+    return table(f"Convolution, {dtype}, {threads_of(threads)}", head, rows)
 
 
 def others(found: Results, threads: int) -> list[str]:
@@ -162,7 +189,7 @@ def others(found: Results, threads: int) -> list[str]:
         "PyTorch's backward of max pooling is handed the places of the maxima by its forward; ours takes x and finds "
         "them anew.\n"
     )
-    return [*table(f"Pooling and dense, {threads} thread{'s' * (threads > 1)}", head, rows), note]
+    return [*table(f"Pooling and dense, {threads_of(threads)}", head, rows), note]
 
 
 def slow(found: Results) -> list[str]:
