@@ -148,8 +148,9 @@ def floors(found: Results) -> list[str]:
         least.append(-worst(-ratio(found, f"{k} onnx forward", f"{k} gemm forward") for k in keys))
     rows.append(["ONNX's reference ÷ the matrix product, the slowest to lose", *map(number, least)])
     note = (
-        "All layers here multiply matrices of NumPy's BLAS. A goal below the figures of this table is out of reach of "
-        "any of them, however its columns are made.\n"
+        "Each is one product of the whole size by NumPy's BLAS, its columns being there already; in blocks that stay "
+        "in the cache it may take a little less. Where a goal is near these figures, no time is left to make the "
+        "columns.\n"
     )
     return [*table("What the matrix products alone take", ["what", *map(threads_of, THREADS)], rows), note]
 

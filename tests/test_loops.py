@@ -52,8 +52,8 @@ def test_large_images_are_split_into_blocks_without_a_seam(monkeypatch: pytest.M
     options: dict[str, Any] = {"stride": (2, 1), "padding": ((1, 2), (0, 1)), "dilation": (1, 2), "groups": 2}
     whole = reference.conv_forward(x, w, **options)
     gradients = reference.conv_backward(whole, x, w, **options)
-    for elements in (1, 100, 1000):  # one row at a time, a few rows, a few images
-        monkeypatch.setattr("reference_cnn._windows.BLOCK_ELEMENTS", elements)
+    for size in (8, 800, 8000):  # one row at a time, a few rows, a few images
+        monkeypatch.setattr("reference_cnn._windows.BLOCK_BYTES", size)
         assert (reference.conv_forward(x, w, **options) == whole).all()
         for a, b in zip(reference.conv_backward(whole, x, w, **options), gradients):
             assert (a == b).all()
