@@ -94,13 +94,13 @@ class Windows(NamedTuple):
         for places in product(*axes):
             yield (..., *(o for o, _ in places)), (..., *(i for _, i in places))
 
-    def blocks(self, images: int, channels: int, itemsize: int) -> Iterator[tuple[slice, list[slice]]]:
+    def blocks(self, shape: tuple[int, ...], dtype: DTypeLike) -> Iterator[tuple[slice, list[slice]]]:
         """Split the batch into slices of images, and the first output axis into rows, of about BLOCK_BYTES of patches.
 
-        An element of a patch takes `itemsize` bytes. The workspace so depends on the size of one row of patches, never
-        on the batch.
+        The input has `shape` (N, C, *size). The workspace so depends on the size of one row of patches, never on N.
         """
-        row = channels * math.prod(self.kernel) * math.prod(self.out[1:]) * itemsize
+        images, channels = shape[:2]
+        row = channels * math.prod(self.kernel) * math.prod(self.out[1:]) * np.dtype(dtype).itemsize
         rows = min(max(BLOCK_BYTES // row, 1), self.out[0])
         step = max(BLOCK_BYTES // (row * self.out[0]), 1)
         for start in range(0, images, step):

@@ -84,7 +84,7 @@ def conv_forward(
     bias = None if b is None else b.astype(kernel.dtype, copy=False).reshape(groups, -1, 1)
     z = np.empty((len(x), groups, len(w) // groups, *windows.out), kernel.dtype)
     columns = Scratch(kernel.dtype)
-    for images, blocks in windows.blocks(*x.shape[:2], kernel.dtype.itemsize):
+    for images, blocks in windows.blocks(x.shape, kernel.dtype):
         taps = windows.view(_pad(x[images], windows, kernel.dtype))
         for rows in blocks:
             block, out = _contiguous(_images_first(_rows(taps, rows)), columns), z[images, :, :, rows]
@@ -159,7 +159,7 @@ def conv_backward(
     columns, errors = Scratch(dw.dtype), Scratch(dz.dtype)
     # The columns are done with before their gradients come, so one memory will do, unless it is of another kind.
     products = columns if kernel.dtype == dw.dtype else Scratch(kernel.dtype)
-    for images, blocks in windows.blocks(*x.shape[:2], dw.dtype.itemsize):
+    for images, blocks in windows.blocks(x.shape, dw.dtype):
         taps = windows.view(_pad(x[images], windows, dw.dtype))
         scattered, inside = windows.padded(x[images].shape, kernel.dtype)
         targets = windows.view(scattered, writeable=True)

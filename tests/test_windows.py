@@ -58,7 +58,7 @@ def test_blocks_cover_every_row_of_every_image_once_and_are_as_large_as_the_cach
     windows = Windows.of("test", size, (3, 2), (2, 1), 0, 1)
     row = channels * 6 * windows.out[1] * 16
     covered = np.zeros((images, windows.out[0]), int)
-    blocks = list(windows.blocks(images, channels, 16))
+    blocks = list(windows.blocks((images, channels, *size), np.complex128))
     for some, rows in blocks:
         for part in rows:
             covered[some, part] += 1
