@@ -58,7 +58,7 @@ POOLS: list[tuple[Sizes, int, dict[str, int]]] = [
 DENSE = ((256, 784), (784, 128))
 DTYPES = ("float64", "float32")
 THREADS = (1, 2)
-ROUNDS = 3  # processes with each number of threads: what memory one is given decides over a third of its time
+ROUNDS = 3  # processes with each number of threads: some are luckier than others
 GROWTH: dict[str, list[Shape]] = {
     "images": [((n, 16, 28, 28), (16, 16, 3, 3), {}) for n in (8, 32, 128)],
     "channels": [((8, c, 28, 28), (32, c, 3, 3), {}) for c in (16, 64, 256)],
@@ -276,8 +276,10 @@ def run(threads: int) -> dict[str, float]:
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     # Threads of one library that wait for work would else take the processors from the next one, for milliseconds.
     asleep = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "4"}
-    settings = {**os.environ, **asleep, **dict.fromkeys(names, count), "KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1",
-                "JAX_PLATFORMS": "cpu"}  # fmt: skip
+    # What is freed stays with the process: whether a call has to fetch pages anew would depend on those before it.
+    kept = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+    settings = {**os.environ, **asleep, **kept, **dict.fromkeys(names, count), "KERAS_BACKEND": "jax",
+                "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu"}  # fmt: skip
     done = subprocess.run(
         [sys.executable, __file__, "--measure", count], env=settings, check=True, stdout=subprocess.PIPE
     )
