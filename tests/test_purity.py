@@ -12,6 +12,11 @@ IMPURE = {
         "def conv_forward(x, w, b=None):\n    z = r.conv_forward(x, w, b)\n    x += 1\n    return z\n",
         "it writes into x",
     ),
+    "rounded, which leaves whole numbers as they are": (
+        "def dense_forward(x, w, b=None):\n    z = r.dense_forward(x, w, b)\n"
+        "    x[...] = x.astype(np.float32)\n    return z\n",
+        "it writes into x",
+    ),
     "written upstream": (
         "def dense_backward(dz, x, w):\n    g = r.dense_backward(dz, x, w)\n    dz *= 0\n    return g\n",
         "it writes into dz",

@@ -166,8 +166,8 @@ def _right_dtypes(function: Callable[..., Any], wrong: list[Found], required: se
 
 def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failure]:
     """Look at what else the function does, in one small call of each kind, one with most features, and a large one."""
-    # Of a call that was asked with several kinds of numbers the first, which are whole: right answers need no bounds.
-    calls = {f.case.call: f.case for f in found[::-1] if f.answer.outcome == "answered"}
+    # Of a call that was asked with several kinds of numbers the last: rounding leaves whole ones as they are.
+    calls = {f.case.call: f.case for f in found if f.answer.outcome == "answered"}
     answered = sorted(calls.values(), key=lambda c: c.size)
     telling = {_kind(case): case for case in answered[::-1]}.values()
     most = answered[-1:] + sorted(answered, key=lambda c: len(c.call.features))[-1:]
