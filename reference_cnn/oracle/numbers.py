@@ -26,6 +26,8 @@ STEPS = [(5, 1.0), (3, 1.0), (2, 1.0), (1, 1.0)] + [(1, 2.0**-k) for k in range(
 MANY = 500
 # A number of many digits.
 DIGITS = 0.7310585786300049
+# From so many filters or neurons on, one bias is 0: somebody may then take all of them for none.
+BIASES_WITH_ZERO = 4
 # The sign of all numbers of an array on the exact tier, mostly none.
 ONE_SIGN = (-1, 1, *[0] * 6)
 
@@ -176,6 +178,8 @@ def _integers(draw: Draw, shapes: Shapes) -> tuple[Arrays, float]:
     """Integers, and of which number every partial sum is a multiple."""
     case = draw.case
     arrays = {name: draw.integers(shape) for name, shape in shapes.items()}
+    if "b" in arrays and len(arrays["b"]) >= BIASES_WITH_ZERO:
+        arrays["b"][1] = 0
     if LAYERS[case.function].family == "max pool":
         tied = case.call.special == TIES
         arrays["x"] = draw.rng.integers(-2, 1, shapes["x"]) if tied else draw.distinct(shapes["x"])
