@@ -210,6 +210,26 @@ def test_the_bound_of_a_sum_is_that_of_the_specification(
 
 @pytest.mark.spec("RND-D3")
 @pytest.mark.parametrize("dtype", UNITS)
+def test_whole_answers_are_those_of_unlimited_integers(dtype: str) -> None:
+    asked = (
+        ("conv_forward", "x=1x32x14x14 w=4x32x3x3 b=4 padding=1", range(1)),
+        ("conv_backward", "x=4x16x14x14 w=8x16x3x3 padding=1", range(1)),
+        ("dense_forward", "x=2x2000 w=2000x3", range(30)),  # of which some add up numbers of one sign
+    )
+    largest = 0
+    for function, text, drawn in asked:
+        for case in (Case(function, notation.read(text), "exact", dtype, seed) for seed in drawn):
+            right = bounds.call(case, {name: a.astype(np.int64).astype(object) for name, a in case.plain.items()})
+            for name, (value, bound) in case.expected.items():
+                assert (value == right[name]).all()
+                assert value.dtype.itemsize >= 8
+                assert not bound.any()
+                largest = max(largest, np.abs(right[name]).max())
+    assert largest > {"float16": 1000, "bfloat16": 50}.get(dtype, 10000)
+
+
+@pytest.mark.spec("RND-D3")
+@pytest.mark.parametrize("dtype", UNITS)
 def test_whole_squares_and_averages_may_be_rounded_in_between_where_sums_are_no_wider(dtype: str) -> None:
     for function, text in (
         ("squared_error", "o=3x4"),

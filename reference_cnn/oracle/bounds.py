@@ -72,6 +72,11 @@ def gamma(terms: int, u: float) -> float:
 def expected(case: "Case") -> dict[str, Expected]:
     """The right answers to a case, with their bounds, which are 0 where they are exact; without a special value."""
     wide = _wide(case)
+    if case.exact and adds_products(case):
+        # Any arithmetic that has all the sums gives the same; the narrowest is the fastest.
+        sums = np.float64 if case.dtype == "float64" else np.float32
+        exact = call(case, {name: a.astype(sums, copy=False) for name, a in case.plain.items()})
+        return {name: Expected(v.astype(wide), np.zeros(v.shape)) for name, v in exact.items()}
     arguments = {name: a if name == "labels" else a.astype(wide) for name, a in case.plain.items()}
     values = call(case, arguments)
     # A mean, as a convention may want it, of whole numbers need not be whole: it is rounded like any other number.
@@ -81,6 +86,11 @@ def expected(case: "Case") -> dict[str, Expected]:
         return {name: Expected(v, np.zeros(v.shape)) for name, v in values.items()}
     limit = limits(case, arguments, values, unit(wide))
     return {name: Expected(v, limit[name]) for name, v in values.items()}
+
+
+def adds_products(case: "Case") -> bool:
+    """Whether every element of its outputs is a sum of products of elements of its arguments, and of nothing else."""
+    return LAYERS[case.function].family in ("conv", "dense") and not case.accept
 
 
 def rounds_between(function: str, precision: Precision) -> bool:

@@ -141,12 +141,11 @@ def draw(case: "Case", shapes: Shapes, generator: Callable[[], np.random.Generat
     """Draw the arrays of a case; None if no numbers of these shapes are exact in the dtype."""
     if not case.exact:
         return _typed(case, _reals(Draw(generator(), case), shapes))
-    multiplied = LAYERS[case.function].family in ("conv", "dense") and not case.accept
     for largest, density in STEPS:
         drawing = Draw(generator(), case, largest, density)
         arrays, grid = _integers(drawing, shapes)
         # No element is made of more products than these, so that nothing need be added up.
-        if multiplied and max(bounds.terms(case).values()) * largest**2 <= drawing.limit:
+        if bounds.adds_products(case) and max(bounds.terms(case).values()) * largest**2 <= drawing.limit:
             return _typed(case, arrays)
         # In float64, for which there are fast products of matrices, and in which integers below the limit are exact.
         sizes = bounds.magnitudes(case, {n: a if n == "labels" else a.astype(np.float64) for n, a in arrays.items()})

@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from reference_cnn.oracle.cases import Case
 
 
-def impurity(function: Callable[..., Any], case: "Case") -> Failure | None:
+def impurity(function: Callable[..., Any], case: "Case", other: "Case") -> Failure | None:
     """Ask a case that was answered rightly once more, and look at what else happens; None if nothing does.
 
     Arguments that are written to, results that change when a later call is made or the arguments are overwritten, and
-    wrong answers to other numbers in the same arrays, or to the same numbers in another memory layout.
+    wrong answers to other numbers (those of a case with the same call) in the same arrays, or to the same numbers in
+    another memory layout.
     """
-    return next(_impurities(respondent(function, case.function), case), None)
+    return next(_impurities(respondent(function, case.function), case, other), None)
 
 
-def _impurities(asked: Respondent, case: "Case") -> Iterator[Failure]:
+def _impurities(asked: Respondent, case: "Case", other: "Case") -> Iterator[Failure]:
     given = _given(case)
     first = asked.reply(given, case.keywords)
     for name, before, after in zip(case.arguments, given, first.arguments):
         if first.answer.outcome == "answered" and not _same(before, after):
             yield replace(_impure(case, f"it writes into {name}"), diagnosis=("written-input",))
     yield from _wrong(case, first.answer, "asked a second time")
-    other = replace(case, seed=case.seed + 1)
     asked.reply(_given(other), case.keywords)
     kept = ((False, "a later call overwrites what it returned before"), (True, "its answer is a view of an argument"))
     for scramble, words in kept:
