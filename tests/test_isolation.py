@@ -241,6 +241,7 @@ def reply_and_recall(name: str, arguments: list[Array], *, in_process: bool) -> 
     target = reach("mine.py", in_process=in_process)
     function = respondent(target.functions[name], name)
     reply = function.reply(arguments, {})
+    reply = reply._replace(arguments=tuple(a.copy() for a in reply.arguments))
     at_once = function.recall(reply)
     scrambled = function.recall(reply, scramble=True)
     function.reply([a + 1 for a in arguments], {})

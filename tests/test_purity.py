@@ -31,11 +31,60 @@ IMPURE = {
         "    kept[...] = r.sigmoid(z)\n    return kept\n",
         "a later call overwrites what it returned before",
     ),
+    "reshaped": (
+        "def conv_forward(x, w, b=None):\n    z = r.conv_forward(x, w, b)\n"
+        "    if b is not None:\n        b.shape = (1, -1)\n    return z\n",
+        "it changes the shape of b",
+    ),
+    "overwritten by turns": (
+        "rooms = {}\n"
+        "def sigmoid(z):\n    kept = rooms.setdefault(z.shape, [np.empty(z.shape) for _ in range(3)])\n"
+        "    kept.append(kept.pop(0))\n    kept[0][...] = r.sigmoid(z)\n    return kept[0]\n",
+        "a later call overwrites what it returned before",
+    ),
+    "kept of the same images": (
+        "known = {}\n"
+        "def dense_forward(x, w, b=None):\n    key = x.tobytes(), w.shape\n"
+        "    if key not in known:\n        known.clear()\n        known[key] = x @ w\n"
+        "    return known[key] if b is None else known[key] + b\n",
+        "given the same arrays with other numbers in w alone",
+    ),
     "packed": (
         "def dense_forward(x, w, b=None):\n"
         "    flat = np.lib.stride_tricks.as_strided(x, (x.size,), (x.itemsize,), writeable=False)\n"
         "    return r.dense_forward(flat.reshape(x.shape), w, b)\n",
         "given arrays that are not packed",
+    ),
+    "packed rows": (
+        "def dense_forward(x, w, b=None):\n"
+        "    if x.strides[1] == x.itemsize:\n"
+        "        strides = x.itemsize * x.shape[1], x.itemsize\n"
+        "        x = np.lib.stride_tricks.as_strided(x, x.shape, strides, writeable=False)\n"
+        "    return r.dense_forward(x, w, b)\n",
+        "given arrays whose rows lie apart",
+    ),
+    "one array told by the other": (
+        "def dense_forward(x, w, b=None):\n"
+        "    if x.flags.c_contiguous and w.flags.f_contiguous:\n        w = w.T.reshape(w.shape)\n"
+        "    return r.dense_forward(x, w, b)\n",
+        "given arrays of which the first alone is not in Fortran's order",
+    ),
+    "the other array told by the one": (
+        "def dense_forward(x, w, b=None):\n"
+        "    if w.flags.c_contiguous and x.flags.f_contiguous:\n        x = x.T.reshape(x.shape)\n"
+        "    return r.dense_forward(x, w, b)\n",
+        "given arrays of which the first alone is in Fortran's order",
+    ),
+    "channels last": (
+        "def max_pool_forward(x, window):\n"
+        "    last = x.transpose(0, 2, 3, 1)\n"
+        "    x = last.reshape(x.shape) if last.flags.c_contiguous else x\n"
+        "    return r.max_pool_forward(x, window)\n",
+        "given arrays whose channels lie next to each other",
+    ),
+    "forwards": (
+        "def relu(z):\n    return r.relu(z[..., ::-1] if z.strides[-1] < 0 < z.strides[0] else z)\n",
+        "given arrays whose rows lie backwards",
     ),
     "the same numbers in another shape": (
         "def dense_forward(x, w, b=None):\n"
@@ -56,7 +105,7 @@ def test_a_side_effect_is_a_finding(name: str, in_process: bool, tmp_path: Path)
     failures = [r.failure for r in check(str(file), in_process=in_process).results.values() if r.failure]
     assert [words in f.message for f in failures] == [True]
     assert failures[0].kind in ("purity", "values", "shape")
-    assert failures[0].diagnosis == (("written-input",) if "writes into" in words else ())
+    assert failures[0].diagnosis == (("written-input",) if words.startswith("it ") else ())
 
 
 @pytest.mark.spec("ORC-N2")

@@ -3,7 +3,7 @@
 import math
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -120,6 +120,12 @@ class Case:
         spoiled = {**self.plain, name: self.plain[name].copy()}
         spoiled[name][self.place] = number
         return spoiled
+
+    def with_other(self, name: str, array: Array) -> "Case":
+        """The same case with other numbers in one argument, which were drawn for it with another seed."""
+        case = replace(self)
+        case.__dict__["plain"] = {**self.plain, name: array}
+        return case
 
     @cached_property
     def expected(self) -> dict[str, bounds.Expected]:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from reference_cnn.oracle import numbers
-from reference_cnn.oracle.call import PROFILES, Call, Effort, Offered, keyword_of, numpy_draw, windows_of
+from reference_cnn.oracle.call import PROFILES, Effort, Offered, keyword_of, numpy_draw, windows_of
 from reference_cnn.oracle.cases import DTYPES, Case, Tier
 from reference_cnn.oracle.conditions import condition, scaled, seen_best, typical
 from reference_cnn.oracle.diagnose import diagnose
@@ -166,16 +166,12 @@ def _right_dtypes(function: Callable[..., Any], wrong: list[Found], required: se
 
 def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failure]:
     """Look at what else the function does, in one small call of each kind, one with most features, and a large one."""
-    # Of a call that was asked with several kinds of numbers the last: rounding leaves whole ones as they are. What has
-    # been kept of it shows in any others, and of the first kind, whole ones, the right answer is known without a bound.
-    calls: dict[Call, list[Case]] = {}
-    for case in (f.case for f in found if f.answer.outcome == "answered"):
-        calls.setdefault(case.call, []).append(case)
-    answered = sorted((cases[-1] for cases in calls.values()), key=lambda c: c.size)
+    # Of a call that was asked with several kinds of numbers the last: rounding leaves whole ones as they are.
+    calls = {f.case.call: f.case for f in found if f.answer.outcome == "answered"}
+    answered = sorted(calls.values(), key=lambda c: c.size)
     telling = {_kind(case): case for case in answered[::-1]}.values()
     most = answered[-1:] + sorted(answered, key=lambda c: len(c.call.features))[-1:]
-    others = {case: replace(calls[case.call][0], seed=case.seed + 1) for case in [*telling, *most]}
-    impure = (impurity(function, case, other) for case, other in others.items())
+    impure = (impurity(function, case) for case in dict.fromkeys([*telling, *most]))
     return [failure for failure in impure if failure]
 
 
@@ -183,7 +179,8 @@ def _kind(case: Case) -> tuple[Any, ...]:
     """What calls have in common that may be answered by code of their own: small kernels, shapes that are alike."""
     alike = len(set(case.shapes.values())) < len(case.shapes)
     if LAYERS[case.function].family not in WINDOWED:
-        return (alike,)
+        shapes = list(case.shapes.values())
+        return alike, len(shapes[0]), any(1 in shape for shape in shapes)
     windows = windows_of(case.call)
     small = len(set(windows.kernel)) == 1 and windows.kernel[0] <= 3
     return alike, windows.out == case.shapes["x"][2:], windows.kernel if small else ()

@@ -11,42 +11,60 @@ from reference_cnn._validate import Array
 from reference_cnn.oracle.judge import Failure, judge
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.targets.ask import Answer
-from reference_cnn.oracle.targets.respond import Respondent, respondent, strided
+from reference_cnn.oracle.targets.respond import Reply, Respondent, respondent, strided
 
 if TYPE_CHECKING:
     from reference_cnn.oracle.cases import Case
 
+# After so many later calls an answer is read again: results may be written to two or three places by turns.
+LATER = 3
 
-def impurity(function: Callable[..., Any], case: "Case", other: "Case") -> Failure | None:
+
+def impurity(function: Callable[..., Any], case: "Case") -> Failure | None:
     """Ask a case that was answered rightly once more, and look at what else happens; None if nothing does.
 
-    Arguments that are written to, results that change when a later call is made or the arguments are overwritten, and
-    wrong answers to other numbers (those of a case with the same call) in the same arrays, or to the same numbers in
+    Arguments that are written to, results that change when later calls are made or the arguments are overwritten, and
+    wrong answers where one argument or all have got other numbers in the same arrays, or to the same numbers in
     another memory layout.
     """
-    return next(_impurities(respondent(function, case.function), case, other), None)
+    return next(_impurities(respondent(function, case.function), case), None)
 
 
-def _impurities(asked: Respondent, case: "Case", other: "Case") -> Iterator[Failure]:
-    given = _given(case)
+def _impurities(asked: Respondent, case: "Case") -> Iterator[Failure]:
+    given, other = _given(case), _given(replace(case, seed=case.seed + 1))
     first = asked.reply(given, case.keywords)
     for name, before, after in zip(case.arguments, given, first.arguments):
         if first.answer.outcome == "answered" and not _same(before, after):
-            yield replace(_impure(case, f"it writes into {name}"), diagnosis=("written-input",))
+            does = "writes into" if np.shape(before) == np.shape(after) else "changes the shape of"
+            yield replace(_impure(case, f"it {does} {name}"), diagnosis=("written-input",))
     yield from _wrong(case, first.answer, "asked a second time")
-    asked.reply(_given(other), case.keywords)
+    for _ in range(LATER):
+        later = asked.reply(other, case.keywords)
     kept = ((False, "a later call overwrites what it returned before"), (True, "its answer is a view of an argument"))
     for scramble, words in kept:
         if not _unchanged(first.answer, asked.recall(first, scramble=scramble)):
             yield _impure(case, words)
     # Right after each other, since what is kept of an array may be kept until the next one comes.
-    again = asked.reply(_given(other), case.keywords, into=asked.reply(given, case.keywords))
-    yield from _wrong(other, again.answer, "given the same arrays with other numbers")
+    again = asked.reply(given, case.keywords, into=later)
+    yield from _wrong(case, again.answer, "given the same arrays with other numbers")
+    yield from _one_by_one(asked, case, again, other)
     for words, layout in ELSEWHERE.items():
-        laid_out = asked.reply([layout(a) if isinstance(a, np.ndarray) else a for a in given], case.keywords)
+        laid_out = asked.reply(layout(given), case.keywords)
         # To refuse memory of another layout is loud, and so no wrong answer; what is the same to the bit is as right.
         if laid_out.answer.outcome == "answered" and not _unchanged(first.answer, laid_out.answer):
             yield from _wrong(case, laid_out.answer, f"given arrays {words}")
+
+
+def _one_by_one(asked: Respondent, case: "Case", last: Reply, other: list[Any]) -> Iterator[Failure]:
+    """Change one argument alone in the arrays of the last reply, and judge what has not changed with it."""
+    if case.tier == "special":  # of which the special value is what makes the case
+        return
+    for name, number in zip(case.arguments, other):
+        changed = case.with_other(name, number)
+        reply = asked.reply(_given(changed), case.keywords, into=last)
+        if _unchanged(last.answer, reply.answer):
+            yield from _wrong(changed, reply.answer, f"given the same arrays with other numbers in {name} alone")
+        last = asked.reply(_given(case), case.keywords, into=reply)
 
 
 def _wrong(case: "Case", answer: Answer, when: str) -> Iterator[Failure]:
@@ -80,16 +98,41 @@ def _columns(array: Array, *, apart: int = 1) -> Array:
     return strided(array, tuple(strides))
 
 
+def _rows_apart(array: Array) -> Array:
+    """The same numbers as a part of a wider array: packed along the last axis, and not along the others."""
+    return strided(array, np.empty((*array.shape[:-1], array.shape[-1] + 1), array.dtype).strides)
+
+
+def _channels_last(array: Array) -> Array:
+    """The same numbers, the second axis fastest."""
+    return np.moveaxis(np.moveaxis(array, 1, -1).copy(), -1, 1) if array.ndim > 2 else array
+
+
+def _backwards(array: Array, axes: int) -> Array:
+    """The same numbers, the last axes from their end to their start."""
+    ahead = array.ndim - min(axes, array.ndim)
+    return strided(array, (*array.strides[:ahead], *(-s for s in array.strides[ahead:])))
+
+
 def _read_only(array: Array) -> Array:
     copy = array.copy()
     copy.flags.writeable = False
     return copy
 
 
+def _all(layout: Callable[[Array], Array]) -> Callable[[list[Any]], list[Any]]:
+    return lambda given: [layout(a) if isinstance(a, np.ndarray) else a for a in given]
+
+
 # How else the same numbers may lie in memory, each for itself: one may be refused, and another misread.
-ELSEWHERE: dict[str, Callable[[Array], Array]] = {
-    "that are not packed": lambda a: _columns(a, apart=2),
-    "in Fortran's order": _columns,
-    "that lie backwards": lambda a: strided(a, tuple(-s for s in a.strides)),
-    "that are read-only": _read_only,
+ELSEWHERE: dict[str, Callable[[list[Any]], list[Any]]] = {
+    "that are not packed": _all(lambda a: _columns(a, apart=2)),
+    "whose rows lie apart": _all(_rows_apart),
+    "in Fortran's order": _all(_columns),
+    "of which the first alone is in Fortran's order": lambda given: _all(_columns)(given[:1]) + given[1:],
+    "of which the first alone is not in Fortran's order": lambda given: given[:1] + _all(_columns)(given[1:]),
+    "whose channels lie next to each other": _all(_channels_last),
+    "that lie backwards": _all(lambda a: _backwards(a, a.ndim)),
+    "whose rows lie backwards": _all(lambda a: _backwards(a, 1)),
+    "that are read-only": _all(_read_only),
 }

@@ -26,7 +26,9 @@ def dense_calls(draw: Draw, effort: Effort, spread: float) -> list[Call]:
     ones = [(1, 1, 3), (1, 4, 1), (4, 1, 1), (1, 1, 1)]
     # More than 32 or 128 examples, 64 or 256 neurons, 128 or 1024 features.
     large = [(33, 5, 65), (2, 131, 3), (130, 2, 3), (2, 3, 300), (2, 1030, 3)]
-    fixed = [_dense(*s, b=b) for s in sizes + ones + large for b in (False, True)]
+    # Whole vectors and tiles of up to 128.
+    whole = [(128, 2, 3), (2, 128, 3), (3, 2, 128)]
+    fixed = [_dense(*s, b=b) for s in sizes + ones + large + whole for b in (False, True)]
     fixed += [_dense(3, 1, 5, b=False)._replace(scale=spread), _dense(4, 5, 3, b=True)._replace(scale=spread)]
     return fixed + [draw_dense(draw) for _ in range(effort.drawn)]
 
@@ -44,9 +46,10 @@ def _dense(n: int, features: int, neurons: int, *, b: bool) -> Call:
 def activation_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     """Return calls of an activation: tiny, ordinary and large numbers up to the range of the dtype, on 1 to 4 axes."""
     shapes = [(4099,), (8, 16), (2, 3, 5), (2, 3, 2, 5), (1, 1)]
-    tiny = () if dtype == "float16" else (1e-9, 1e-13)
-    scales = (4.0, 12.0, 1e-3, 2.0, 1.0, 40.0, 88.0, RANGES[dtype], *tiny)
+    scales = (4.0, 12.0, 1e-3, 2.0, 1.0, 40.0, 88.0, RANGES[dtype])
     fixed = [Call((("z", shapes[i % len(shapes)]),), scale=s) for i, s in enumerate(scales)]
+    # Of both signs, so in several elements.
+    fixed += [Call((("z", (2, 128)),), scale=s) for s in (1e-9, 1e-13) if dtype != "float16"]
     return [c for c in fixed if c.scale <= RANGES[dtype]] + [draw_activation(draw) for _ in range(effort.drawn)]
 
 
@@ -60,8 +63,11 @@ def logits_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     shapes = [(3, 4), (5, 2), (4, 4), (1, 3), (3, 1), (9, 17), (2, 10)]
     scales = [1.0, min(10.0, SPREADS[dtype]), SPREADS[dtype], OFFSETS[dtype]]
     fixed = [Call((("z", shape),), scale=scales[i % len(scales)]) for i, shape in enumerate([*shapes, *shapes, (3, 4)])]
-    # More than 32 or 256 rows, 128 or 1024 classes, of which 16 bits say little.
-    large = [Call((("z", shape),)) for shape in [(37, 131), *[(260, 3), (2, 1030)] * (not dtype.endswith("16"))]]
+    # Whole vectors; more than 32 or 256 rows, 128 or 1024 classes, of the larger of which 16 bits say little.
+    large = [
+        Call((("z", shape),))
+        for shape in [(37, 131), (128, 3), (3, 128), *[(260, 3), (2, 1030)] * (not dtype.endswith("16"))]
+    ]
     return [*fixed, *large] + [draw_logits(draw) for _ in range(effort.drawn)]
 
 
@@ -72,7 +78,7 @@ def draw_logits(draw: Draw) -> Call:
 
 def error_calls(draw: Draw, effort: Effort) -> list[Call]:
     """Return calls of an error: what a network with one output has, and other shapes."""
-    shapes = [(3, 1), (5,), (4, 4), (2, 3, 4), (1, 1), (3, 5), (2, 3, 2, 4), (37, 131), (10007,)]
+    shapes = [(3, 1), (5,), (4, 4), (2, 3, 4), (1, 1), (3, 5), (2, 3, 2, 4), (37, 131), (128,), (10007,)]
     return [Call((("o", shape),)) for shape in shapes] + [draw_error(draw) for _ in range(effort.drawn)]
 
 

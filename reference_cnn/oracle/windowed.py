@@ -112,6 +112,13 @@ def conv_calls(rank: int, draw: Draw, effort: Effort, spread: float) -> list[Cal
         conv_call((2, 2, *cycle((5, 6, 4), rank)), (3, 2, *[3] * rank), padding="same", dilation=2),
         conv_call((2, 3, *cycle((5, 6, 4), rank)), (3, 1, *[3] * rank), padding=1, groups=3, b=True),
         conv_call((2, 3, *cycle((5, 6, 4), rank)), (3, 1, *[3] * rank), padding=1, groups=3, stride=2, b=True),
+        conv_call((2, 2, *cycle((4, 6, 4), rank)), (3, 2, *[2] * rank), stride=2, b=True),
+        conv_call((2, 2, *cycle((6, 8, 6), rank)), (3, 2, *[4] * rank), padding=1, stride=2, b=True),
+        conv_call((2, 2, *cycle((6, 7, 5), rank)), (3, 2, *[5] * rank), padding=2, stride=2, b=True),
+        # And those with more than 8 images, channels or groups.
+        conv_call((9, 2, *cycle((4, 5, 3), rank)), (3, 2, *[3] * rank), padding=1, stride=2, b=True),
+        conv_call((1, 9, *cycle((11, 12, 3), rank)), (2, 9, *[2] * rank), b=True),
+        conv_call((2, 16, *cycle((4, 5, 3), rank)), (16, 1, *[3] * rank), padding=1, groups=16, stride=2, b=True),
     ]
     # Longer than a vector or a tile of 128 or 256 in one way each, more than 1024 taps or outputs.
     long = [
@@ -121,6 +128,14 @@ def conv_calls(rank: int, draw: Draw, effort: Effort, spread: float) -> list[Cal
         conv_call((1, 130, *cycle((4, 3), rank)), (2, 130, *[3] * rank)),
         conv_call((1, 20, *cycle((3, 4, 2), rank)), (20, 10, *[2] * rank), groups=2),
         conv_call((4, 1, *cycle((34, 35, 2), rank)), (2, 1, *[2] * rank)),
+    ]
+    # Whole vectors and tiles of up to 128, in one way each.
+    whole = [
+        conv_call((128, 1, *cycle((3, 2), rank)), (2, 1, *[2] * rank), b=True),
+        conv_call((1, 1, *cycle((2, 3), rank)), (128, 1, *[2] * rank), b=True),
+        conv_call((1, 128, *cycle((3, 2), rank)), (2, 128, *[2] * rank), b=True),
+        *(conv_call((1, 2, *row), (3, 2, *[2] * rank), b=True) for row in rotations((129, *[3] * (rank - 1)))),
+        *(conv_call((1, 2, *row), (3, 2, *[3] * rank), padding=1) for row in rotations((128, *[3] * (rank - 1)))),
     ]
     # Where an error is small beside the largest number, and not beside what an element is made of.
     spread_out = [
@@ -137,7 +152,7 @@ def conv_calls(rank: int, draw: Draw, effort: Effort, spread: float) -> list[Cal
         conv_call((3, 4, 7, 8), (6, 2, 2, 3), stride=(2, 1), padding=((0, 1), (1, 0)), groups=2),
     ]
     simple = [draw_telling(draw, rank, offered.__contains__) for offered in SIMPLE for _ in range(effort.simple)]
-    fixed = single + shortcuts + everyday + long + spread_out + traps * (rank == 2)
+    fixed = single + shortcuts + everyday + long + whole + spread_out + traps * (rank == 2)
     return fixed + simple + [draw_telling(draw, rank) for _ in range(effort.drawn)]
 
 
@@ -280,6 +295,11 @@ def pool_calls(rank: int, draw: Draw, own: str, effort: Effort) -> list[Call]:
         # Longer than a vector, or a tile of 128 or 256, in one way each.
         *(pool_call((1, 2, *row), window=cycle((2, 1), rank)) for row in rotations((260, *[3] * (rank - 1)))),
         pool_call((130, 1, *cycle((3, 4, 2), rank)), window=2),
+        # Whole vectors and tiles of up to 128, and some images with padding.
+        *(pool_call((1, 2, *row), window=cycle((2, 1), rank)) for row in rotations((256, *[3] * (rank - 1)))),
+        pool_call((128, 1, *cycle((3, 4, 2), rank)), window=2),
+        pool_call((1, 128, *cycle((4, 3, 3), rank)), window=2),
+        pool_call((9, 2, *cycle((4, 5, 3), rank)), window=3, stride=2, padding=1),
         *[pool_call((1, 2, 13, 14), window=(13, 14))] * (rank == 2),
         pool_call((1, 1, *cycle((8, 9, 1), rank)), window=cycle((7, 7, 1), rank), padding=cycle((3, 2, 0), rank)),
     ]

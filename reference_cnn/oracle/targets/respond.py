@@ -13,7 +13,7 @@ from reference_cnn.oracle.targets.ask import Answer, call, read
 
 
 class Reply(NamedTuple):
-    """An answer, the arguments as they are after the call, and what it takes to come back to both."""
+    """An answer, the arguments as the call has left them, until the next one, and what it takes to come back to it."""
 
     answer: Answer
     arguments: tuple[Any, ...]
@@ -50,7 +50,7 @@ class Local:
         self._function, self._name = function, name
 
     def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any], *, into: Reply | None = None) -> Reply:
-        """Call the function; the arrays of the reply are copies (`read` makes them), which it cannot change later."""
+        """Call the function; the answer is a copy (`read` makes it), which it cannot change later."""
         if into:
             _, own, given = into.token
             for mine, value in zip(own, arguments):
@@ -61,8 +61,7 @@ class Local:
             # The function sees views of what is its own, so that a read-only argument can be scrambled later.
             given = [_alike(mine, theirs) for mine, theirs in zip(own, arguments)]
         answer, result = call(self._function, self._name, given, keywords)
-        after = tuple(a.copy() if isinstance(a, np.ndarray) else a for a in own)
-        return Reply(answer, after, (result, own, given))
+        return Reply(answer, tuple(given), (result, own, given))
 
     def recall(self, reply: Reply, *, scramble: bool = False) -> Answer:
         """Read the object that was returned again."""
