@@ -31,6 +31,15 @@ IMPURE = {
         "    kept[...] = r.sigmoid(z)\n    return kept\n",
         "a later call overwrites what it returned before",
     ),
+    "written with groups alone": (
+        "def conv_forward(x, w, b=None, *, groups=1):\n    z = r.conv_forward(x, w, b, groups=groups)\n"
+        "    if groups > 1 and w.shape[1] > 1:\n        w[...] = 0\n    return z\n",
+        "it writes into w",
+    ),
+    "written with three axes": (
+        "def softmax(z):\n    a = r.softmax(z)\n    if z.ndim > 2:\n        z[...] = 0\n    return a\n",
+        "it writes into z",
+    ),
     "reshaped": (
         "def conv_forward(x, w, b=None):\n    z = r.conv_forward(x, w, b)\n"
         "    if b is not None:\n        b.shape = (1, -1)\n    return z\n",

@@ -165,13 +165,15 @@ def _right_dtypes(function: Callable[..., Any], wrong: list[Found], required: se
 
 
 def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failure]:
-    """Look at what else the function does, in one small call of each kind, one with most features, and a large one."""
+    """Look at what else the function does, in a small call of each kind and feature, one with most, and a large one."""
     # Of a call that was asked with several kinds of numbers the last: rounding leaves whole ones as they are.
     calls = {f.case.call: f.case for f in found if f.answer.outcome == "answered"}
     answered = sorted(calls.values(), key=lambda c: c.size)
-    telling = {_kind(case): case for case in answered[::-1]}.values()
-    most = answered[-1:] + sorted(answered, key=lambda c: len(c.call.features))[-1:]
-    impure = (impurity(function, case) for case in dict.fromkeys([*telling, *most]))
+    simple = sorted(answered, key=lambda c: len(c.call.features))
+    kinds = {_kind(case): case for case in answered[::-1]}
+    features = {feature: case for case in simple[::-1] for feature in case.call.features}
+    asked = dict.fromkeys([*kinds.values(), *features.values(), *answered[-1:], *simple[-1:]])
+    impure = (impurity(function, case) for case in asked)
     return [failure for failure in impure if failure]
 
 
