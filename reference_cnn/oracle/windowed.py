@@ -131,7 +131,6 @@ def conv_calls(rank: int, draw: Draw, effort: Effort, spread: float) -> list[Cal
     ]
     # Whole vectors and tiles of up to 128, in one way each.
     whole = [
-        conv_call((128, 1, *cycle((3, 2), rank)), (2, 1, *[2] * rank)),
         *(conv_call((1, 1, *cycle((2, 3), rank)), (128, 1, *[2] * rank), b=b) for b in (False, True)),
         conv_call((1, 128, *cycle((3, 2), rank)), (2, 128, *[2] * rank)),
         *(conv_call((1, 2, *row), (3, 2, *[2] * rank)) for row in rotations((129, *[3] * (rank - 1)))),
