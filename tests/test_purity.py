@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from reference_cnn.oracle import check
+from reference_cnn.oracle.purity import KEEPS, LEAVES, MISREADS
+from reference_cnn.oracle.words import more
 
 # What goes wrong, as the body of a file, and the words of the finding.
 IMPURE = {
@@ -57,6 +59,13 @@ IMPURE = {
         "    if key not in known:\n        known.clear()\n        known[key] = x @ w\n"
         "    return known[key] if b is None else known[key] + b\n",
         "given the same arrays with other numbers in w alone",
+    ),
+    "kept of the same first image": (
+        "known = {}\n"
+        "def max_pool_backward(dy, x, window):\n    key = dy.tobytes(), x[0].tobytes(), x.shape\n"
+        "    if key not in known:\n        known.clear()\n        known[key] = r.max_pool_backward(dy, x, window)\n"
+        "    return known[key].copy()\n",
+        "given the same arrays with other numbers in x alone",
     ),
     "packed": (
         "def dense_forward(x, w, b=None):\n"
@@ -115,6 +124,9 @@ def test_a_side_effect_is_a_finding(name: str, in_process: bool, tmp_path: Path)
     assert [words in f.message for f in failures] == [True]
     assert failures[0].kind in ("purity", "values", "shape")
     assert failures[0].diagnosis == (("written-input",) if words.startswith("it ") else ())
+    assert more(failures[0]) == (["written-input"] if words.startswith("it ") else ["ORC-N2"])
+    helps = KEEPS if words.startswith("given the same") else MISREADS if words.startswith("given") else LEAVES
+    assert failures[0].remedy == helps
 
 
 @pytest.mark.spec("ORC-N2")

@@ -124,7 +124,7 @@ class Case:
     def with_other(self, name: str, array: Array) -> "Case":
         """The same case with other numbers in one argument, which were drawn for it with another seed."""
         case = replace(self)
-        case.__dict__["plain"] = {**self.plain, name: array}
+        vars(case)["plain"] = {**self.plain, name: array}
         return case
 
     @cached_property

@@ -91,7 +91,7 @@ def examine(
         return None if unjudged else judge(case, answer, required, strict=strict).failure
 
     # Each attempt at a smaller case that crashes or hangs would cost a start or the time limit.
-    as_it_is = effort is None or first.kind in ("crash", "hang", "purity")
+    as_it_is = effort is None or first.kind in ("crash", "hang") or bool(first.remedy)
     failure = first if as_it_is else _smallest(first, attempt, offered)
     also = [Found.by(function, c, strict=strict) for c in besides if not lacking & set(c.keywords)]
     offered_answers = [(f.case, f.answer) for f in (*of_offered, *_offered_only(also, _refused(also)))]
@@ -178,7 +178,7 @@ def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failur
 
 
 def _kind(case: Case) -> tuple[Any, ...]:
-    """What calls have in common that may be answered by code of their own: small kernels, shapes that are alike."""
+    """What calls have in common that may be answered by code of their own: small kernels, alike shapes, few axes."""
     alike = len(set(case.shapes.values())) < len(case.shapes)
     if LAYERS[case.function].family not in WINDOWED:
         shapes = list(case.shapes.values())

@@ -34,7 +34,8 @@ class Failure:
     of the known mistakes that explain every answer of the function, best first, two together joined by "+". Of a
     backward, `consistent` says whether it is the derivative of the target's own forward, None where that cannot be
     told, and `consistency` puts it into words. `condition` says in which cases the function is wrong, where that is
-    known and no mistake explains the answers. `larger` is a wrong answer that shows more plainly where.
+    known and no mistake explains the answers. `larger` is a wrong answer that shows more plainly where. `remedy` says
+    what helps where not the answer to the case is wrong, but what happens besides.
     """
 
     case: "Case"
@@ -55,6 +56,7 @@ class Failure:
     consistency: str = ""
     condition: str = ""
     larger: "Failure | None" = None
+    remedy: str = ""
 
     # Not before somebody reads them: hundreds of answers may be wrong, of which one is shown.
     @cached_property

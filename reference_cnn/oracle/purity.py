@@ -16,6 +16,10 @@ from reference_cnn.oracle.targets.respond import Reply, Respondent, respondent, 
 if TYPE_CHECKING:
     from reference_cnn.oracle.cases import Case
 
+# What helps.
+LEAVES = "Answer in memory of your own, and leave the arguments as they are."
+KEEPS = "Look for what it keeps from one call to the next, by what it knows that again, and when it is made anew."
+MISREADS = "It answers the same numbers rightly where they are packed: go by the strides, or make a packed copy first."
 # After so many later calls an answer is read again: results may be written to two or three places by turns.
 LATER = 3
 
@@ -37,7 +41,7 @@ def _impurities(asked: Respondent, case: "Case") -> Iterator[Failure]:
         if first.answer.outcome == "answered" and not _same(before, after):
             does = "writes into" if np.shape(before) == np.shape(after) else "changes the shape of"
             yield replace(_impure(case, f"it {does} {name}"), diagnosis=("written-input",))
-    yield from _wrong(case, first.answer, "asked a second time")
+    yield from _wrong(case, first.answer, "asked a second time", KEEPS)
     for _ in range(LATER):
         later = asked.reply(other, case.keywords)
     kept = ((False, "a later call overwrites what it returned before"), (True, "its answer is a view of an argument"))
@@ -46,31 +50,33 @@ def _impurities(asked: Respondent, case: "Case") -> Iterator[Failure]:
             yield _impure(case, words)
     # Right after each other, since what is kept of an array may be kept until the next one comes.
     again = asked.reply(given, case.keywords, into=later)
-    yield from _wrong(case, again.answer, "given the same arrays with other numbers")
+    yield from _wrong(case, again.answer, "given the same arrays with other numbers", KEEPS)
     yield from _one_by_one(asked, case, again, other)
     for words, layout in ELSEWHERE.items():
         laid_out = asked.reply(layout(given), case.keywords)
         # To refuse memory of another layout is loud, and so no wrong answer; what is the same to the bit is as right.
         if laid_out.answer.outcome == "answered" and not _unchanged(first.answer, laid_out.answer):
-            yield from _wrong(case, laid_out.answer, f"given arrays {words}")
+            yield from _wrong(case, laid_out.answer, f"given arrays {words}", MISREADS)
 
 
 def _one_by_one(asked: Respondent, case: "Case", last: Reply, other: list[Any]) -> Iterator[Failure]:
     """Change one argument alone in the arrays of the last reply, and judge what has not changed with it."""
     if case.tier == "special":  # of which the special value is what makes the case
         return
-    for name, number in zip(case.arguments, other):
-        changed = case.with_other(name, number)
+    for (name, before), after in zip(case.arguments.items(), other):
+        # But for its first row, by which somebody may tell the array.
+        changed = case.with_other(name, np.concatenate([before[:1], after[1:]]) if len(before) > 1 else after)
         reply = asked.reply(_given(changed), case.keywords, into=last)
         if _unchanged(last.answer, reply.answer):
-            yield from _wrong(changed, reply.answer, f"given the same arrays with other numbers in {name} alone")
+            when = f"given the same arrays with other numbers in {name} alone"
+            yield from _wrong(changed, reply.answer, when, KEEPS)
         last = asked.reply(_given(case), case.keywords, into=reply)
 
 
-def _wrong(case: "Case", answer: Answer, when: str) -> Iterator[Failure]:
+def _wrong(case: "Case", answer: Answer, when: str, remedy: str) -> Iterator[Failure]:
     failure = judge(case, answer).failure
     if failure:
-        yield replace(failure, finding=f"{when}, {failure.finding}")
+        yield replace(failure, finding=f"{when}, {failure.finding}", remedy=remedy)
 
 
 def _given(case: "Case") -> list[Any]:
@@ -78,7 +84,7 @@ def _given(case: "Case") -> list[Any]:
 
 
 def _impure(case: "Case", message: str) -> Failure:
-    return Failure(case, "purity", message, LAYERS[case.function].clauses[0])
+    return Failure(case, "purity", message, LAYERS[case.function].clauses[0], remedy=LEAVES)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -27,16 +27,18 @@ def more(failure: Failure) -> list[str]:
 
 
 def _clause(failure: Failure) -> str:
+    if failure.remedy:
+        return "ORC-N2"
     if failure.case.call.special == TIES:
         return "ORC-N4"
-    return {"purity": "ORC-N2"}.get(failure.kind) or ("ORC-N1" if failure.case.call.special else failure.clause)
+    return "ORC-N1" if failure.case.call.special else failure.clause
 
 
 def _help(failure: Failure) -> str:
     """What helps where no known mistake explains the answers."""
     case = failure.case
-    if failure.kind == "purity":
-        return "help: Answer in memory of your own, and leave the arguments as they are."
+    if failure.remedy:
+        return f"help: {failure.remedy}"
     if failure.kind in ("exception", "crash", "hang"):
         flush = " Flush its output after every answer." * (failure.kind == "hang")
         return (
