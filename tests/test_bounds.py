@@ -208,6 +208,19 @@ def test_the_bound_of_a_sum_is_that_of_the_specification(
         assert z.dtype == bound.dtype == (np.longdouble if dtype == "float64" else np.float64)
 
 
+@pytest.mark.spec("RND-N4")
+def test_one_logarithm_of_a_sum_is_granted_and_a_running_one_is_not() -> None:
+    case = Case("softmax", notation.read("z=4x4 scale=300"), "rounding", "float32", seed=5)
+
+    def one(z: Array) -> Array:
+        largest = z.max(axis=-1, keepdims=True)
+        return np.asarray(np.exp(z - (largest + np.log(np.exp(z - largest).sum(axis=-1, keepdims=True)))))
+
+    case.check(one)
+    with pytest.raises(AssertionError, match="a is wrong"):
+        case.check(lambda z: np.exp(z - np.logaddexp.reduce(z, axis=-1, keepdims=True)))
+
+
 @pytest.mark.spec("RND-D3")
 @pytest.mark.parametrize("dtype", UNITS)
 def test_whole_answers_are_those_of_unlimited_integers(dtype: str) -> None:

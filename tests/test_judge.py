@@ -199,7 +199,7 @@ def test_where_0_times_the_given_number_may_be_formed_or_not_anything_is_right(n
 def test_a_failure_says_nothing_of_what_it_does_not_know() -> None:
     failure = Failure(DENSE, "note", "a note", "DENSE-F1")
     given = ("case", "kind", "finding", "clause")
-    nothing = {"reproduce": "", "diagnosis": (), "consistency": "", "condition": ""}
+    nothing = {"reproduce": "", "diagnosis": (), "consistency": "", "condition": "", "remedy": ""}
     for field in fields(failure):
         if field.name not in given:
             assert getattr(failure, field.name) == nothing.get(field.name)
