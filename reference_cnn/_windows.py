@@ -15,8 +15,8 @@ PerAxis = int | Sequence[int]
 Index = tuple[Any, ...]
 Padding = int | str | Sequence[int] | Sequence[tuple[int, int]]
 
-# Patches are copied in blocks of about this many bytes: small enough for the cache, large enough for the GEMM.
-BLOCK_BYTES = 2**21
+# Patches are copied in blocks of about this many elements: small enough for the cache, large enough for the GEMM.
+BLOCK = 2**18
 
 
 class Windows(NamedTuple):
@@ -94,15 +94,15 @@ class Windows(NamedTuple):
         for places in product(*axes):
             yield (..., *(o for o, _ in places)), (..., *(i for _, i in places))
 
-    def blocks(self, shape: tuple[int, ...], dtype: DTypeLike) -> Iterator[tuple[slice, list[slice]]]:
-        """Split the batch into slices of images, and the first output axis into rows, of about BLOCK_BYTES of patches.
+    def blocks(self, shape: tuple[int, ...]) -> Iterator[tuple[slice, list[slice]]]:
+        """Split the batch into slices of images, and the first output axis into rows, with about BLOCK elements of patches.
 
         The input has `shape` (N, C, *size). The workspace so depends on the size of one row of patches, never on N.
         """
         images, channels = shape[:2]
-        row = channels * math.prod(self.kernel) * math.prod(self.out[1:]) * np.dtype(dtype).itemsize
-        rows = min(max(BLOCK_BYTES // row, 1), self.out[0])
-        step = max(BLOCK_BYTES // (row * self.out[0]), 1)
+        row = channels * math.prod(self.kernel) * math.prod(self.out[1:])
+        rows = min(max(BLOCK // row, 1), self.out[0])
+        step = max(BLOCK // (row * self.out[0]), 1)
         for start in range(0, images, step):
             yield slice(start, start + step), [slice(r, r + rows) for r in range(0, self.out[0], rows)]
 

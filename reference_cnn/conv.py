@@ -84,7 +84,7 @@ def conv_forward(
     bias = None if b is None else b.astype(kernel.dtype, copy=False).reshape(groups, -1, 1)
     z = np.empty((len(x), groups, len(w) // groups, *windows.out), kernel.dtype)
     columns = Scratch(kernel.dtype)
-    for images, blocks in windows.blocks(x.shape, kernel.dtype):
+    for images, blocks in windows.blocks(x.shape):
         taps = windows.view(_pad(x[images], windows, kernel.dtype))
         for rows in blocks:
             block, out = _contiguous(_images_first(_rows(taps, rows)), columns), z[images, :, :, rows]
@@ -147,34 +147,86 @@ def conv_backward(
     (array([[0, 1],
            [3, 4]]), array([1]))
     """
-    x, w, windows, groups = _arguments("conv_backward", x, w, stride, padding, dilation, groups)
-    dz = number_array("conv_backward", "dz", dz)
-    shape("conv_backward", "dz", dz, (len(x), len(w), *windows.out), "the shape of conv_forward's output", "CONV-C5")
-    dx_dtype, dw_dtype, db_dtype = (result_dtype("conv_backward", dz, *a) for a in ([w], [x], []))
-    kernel = _by_group(w, groups).astype(working_dtype(dx_dtype), copy=False).swapaxes(1, 2)
-    upstream = dz.reshape(len(x), groups, len(w) // groups, *windows.out)
-    dx = np.empty(x.shape, dx_dtype)
-    # One column per filter, as the product of columns and errors has it: OpenBLAS is faster than the other way round.
-    dw = np.zeros((groups, w[0].size, len(w) // groups), working_dtype(dw_dtype))
-    columns, errors = Scratch(dw.dtype), Scratch(dz.dtype)
-    # The columns are done with before their gradients come, so one memory will do, unless it is of another kind.
-    products = columns if kernel.dtype == dw.dtype else Scratch(kernel.dtype)
-    for images, blocks in windows.blocks(x.shape, dw.dtype):
-        taps = windows.view(_pad(x[images], windows, dw.dtype))
+    call = _backward_call("conv_backward", dz, x, w, stride, padding, dilation, groups)
+    return ConvGradients(_dx(call), _dw(call), _db(call))
+
+
+def kernel_gradients(
+    dz: ArrayLike,
+    x: ArrayLike,
+    w: ArrayLike,
+    *,
+    stride: PerAxis = 1,
+    padding: Padding = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+) -> tuple[Array, Array]:
+    """The dw and db of `conv_backward`, for a first layer: nobody asks for the dx of what is data, half of the work.
+
+    Arguments, results and errors as there.
+    """
+    call = _backward_call("kernel_gradients", dz, x, w, stride, padding, dilation, groups)
+    return _dw(call), _db(call)
+
+
+class _Backward(NamedTuple):
+    """What gradients are computed from, checked."""
+
+    function: str
+    dz: Array
+    x: Array
+    w: Array
+    windows: Windows
+    groups: int
+
+
+def _backward_call(
+    function: str, dz: ArrayLike, x: ArrayLike, w: ArrayLike,
+    stride: PerAxis, padding: Padding, dilation: PerAxis, groups: int,
+) -> _Backward:  # fmt: skip
+    x, w, windows, groups = _arguments(function, x, w, stride, padding, dilation, groups)
+    dz = number_array(function, "dz", dz)
+    shape(function, "dz", dz, (len(x), len(w), *windows.out), "the shape of conv_forward's output", "CONV-C5")
+    return _Backward(function, dz, x, w, windows, groups)
+
+
+def _dx(call: _Backward) -> Array:
+    function, dz, x, w, windows, groups = call
+    dtype = result_dtype(function, dz, w)
+    kernel = _by_group(w, groups).astype(working_dtype(dtype), copy=False).swapaxes(1, 2)
+    dx = np.empty(x.shape, dtype)
+    errors, products = Scratch(kernel.dtype), Scratch(kernel.dtype)
+    for images, blocks in windows.blocks(x.shape):
         scattered, inside = windows.padded(x[images].shape, kernel.dtype)
         targets = windows.view(scattered, writeable=True)
         for rows in blocks:
-            d = _contiguous(_part(upstream, images, rows), errors).reshape(*upstream.shape[1:3], -1)
-            dw += _columns(taps, rows, groups, columns) @ d.astype(dw.dtype, copy=False).swapaxes(1, 2)
-            target, out = _rows(targets, rows), products.shaped(*kernel.shape[:2], d.shape[2])
-            product = np.matmul(kernel, d.astype(kernel.dtype, copy=False), out=out)
+            target, d = _rows(targets, rows), _errors(dz, images, rows, groups, errors)
+            product = np.matmul(kernel, d, out=products.shaped(*kernel.shape[:2], d.shape[2]))
             parts = product.reshape(_channels_first(target).shape)
             for k in np.ndindex(windows.kernel):
                 # The windows of one tap never overlap, so += adds every element once.
                 target[k] += parts[(slice(None), *k)].swapaxes(0, 1)
         dx[images] = inside
-    db = dz.sum(axis=(0, *range(2, dz.ndim)), dtype=working_dtype(db_dtype)).astype(db_dtype, copy=False)
-    return ConvGradients(dx, dw.swapaxes(1, 2).reshape(w.shape).astype(dw_dtype, copy=False), db)
+    return dx
+
+
+def _dw(call: _Backward) -> Array:
+    function, dz, x, w, windows, groups = call
+    dtype = result_dtype(function, dz, x)
+    # One column per filter, as the product of columns and errors has it: OpenBLAS is faster than the other way round.
+    dw = np.zeros((groups, w[0].size, len(w) // groups), working_dtype(dtype))
+    columns, errors = Scratch(dw.dtype), Scratch(dw.dtype)
+    for images, blocks in windows.blocks(x.shape):
+        taps = windows.view(_pad(x[images], windows, dw.dtype))
+        for rows in blocks:
+            d = _errors(dz, images, rows, groups, errors)
+            dw += _columns(taps, rows, groups, columns) @ d.swapaxes(1, 2)
+    return dw.swapaxes(1, 2).reshape(w.shape).astype(dtype, copy=False)
+
+
+def _db(call: _Backward) -> Array:
+    dtype, axes = result_dtype(call.function, call.dz), (0, *range(2, call.dz.ndim))
+    return np.asarray(call.dz.sum(axis=axes, dtype=working_dtype(dtype)).astype(dtype, copy=False))
 
 
 def _arguments(
@@ -238,15 +290,15 @@ def _images_first(taps: Array) -> Array:
     return taps.transpose(rank, rank + 1, *range(rank), *range(rank + 2, taps.ndim))
 
 
-def _part(array: Array, images: slice, rows: slice) -> Array:
-    """View some images and rows of an array (N, groups, F/groups, *O) as (groups, F/groups, N, *O)."""
-    part = array[images, :, :, rows]
-    return part.transpose(1, 2, 0, *range(3, part.ndim))
+def _errors(dz: Array, images: slice, rows: slice, groups: int, scratch: Scratch) -> Array:
+    """Some images and rows of dz (N, F, *O) as one matrix per group, (groups, F/groups, N·|O|)."""
+    part = dz.reshape(len(dz), groups, -1, *dz.shape[2:])[images, :, :, rows]
+    return _contiguous(part.transpose(1, 2, 0, *range(3, part.ndim)), scratch).reshape(*part.shape[1:3], -1)
 
 
 def _contiguous(block: Array, scratch: Scratch) -> Array:
-    """Return the block as it lies if it lies in order, else a copy."""
-    if block.flags.c_contiguous:
+    """Return the block itself if it lies in order and has the scratch's dtype, else a copy that does."""
+    if block.flags.c_contiguous and block.dtype == scratch.memory.dtype:
         return block
     copy = scratch.shaped(*block.shape)
     copy[...] = block

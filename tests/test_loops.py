@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from strategies import arrays_of, conv_calls, dense_calls, examples, integers, pool_calls, seeds
 
 import reference_cnn as reference
+from reference_cnn.conv import kernel_gradients
 from reference_cnn.oracle.call import Call
 from reference_cnn.oracle.targets import loops
 
@@ -52,11 +53,24 @@ def test_large_images_are_split_into_blocks_without_a_seam(monkeypatch: pytest.M
     options: dict[str, Any] = {"stride": (2, 1), "padding": ((1, 2), (0, 1)), "dilation": (1, 2), "groups": 2}
     whole = reference.conv_forward(x, w, **options)
     gradients = reference.conv_backward(whole, x, w, **options)
-    for size in (8, 800, 8000):  # one row at a time, a few rows, a few images
-        monkeypatch.setattr("reference_cnn._windows.BLOCK_BYTES", size)
+    for size in (1, 100, 1000):  # one row at a time, a few rows, a few images
+        monkeypatch.setattr("reference_cnn._windows.BLOCK", size)
         assert (reference.conv_forward(x, w, **options) == whole).all()
         for a, b in zip(reference.conv_backward(whole, x, w, **options), gradients):
             assert (a == b).all()
+
+
+@pytest.mark.spec("CONV-B2", "CONV-B3", "CONV-C5")
+def test_a_first_layer_gets_the_same_gradients_without_that_of_the_data() -> None:
+    x, w = arrays_of(Call((("x", (3, 4, 9, 7)), ("w", (6, 2, 3, 2)))), 0)
+    options: dict[str, Any] = {"stride": (2, 1), "padding": ((1, 2), (0, 1)), "dilation": (1, 2), "groups": 2}
+    dz = reference.conv_forward(x, w, **options)
+    _, dw, db = reference.conv_backward(dz, x, w, **options)
+    ours = kernel_gradients(dz, x, w, **options)
+    assert (ours[0] == dw).all()
+    assert (ours[1] == db).all()
+    with pytest.raises(ValueError, match=r"^kernel_gradients: dz has shape .* \[CONV-C5\]$"):
+        kernel_gradients(dz[..., 1:], x, w, **options)
 
 
 @pytest.mark.spec("CONV-B1", "CONV-B2", "CONV-B3", "ARR-N1", "ARR-N3")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference_cnn._windows import BLOCK_BYTES, Scratch, Windows
+from reference_cnn._windows import BLOCK, Scratch, Windows
 
 # Size, kernel, stride, padding and dilation: with overlap and gaps, and with taps that never see the image.
 GEOMETRIES: list[tuple[Any, ...]] = [
@@ -56,20 +56,20 @@ def test_blocks_cover_every_row_of_every_image_once_and_are_as_large_as_the_cach
     size: tuple[int, int], images: int, channels: int
 ) -> None:
     windows = Windows.of("test", size, (3, 2), (2, 1), 0, 1)
-    row = channels * 6 * windows.out[1] * 16
+    row = channels * 6 * windows.out[1]
     covered = np.zeros((images, windows.out[0]), int)
-    blocks = list(windows.blocks((images, channels, *size), np.complex128))
+    blocks = list(windows.blocks((images, channels, *size)))
     for some, rows in blocks:
         for part in rows:
             covered[some, part] += 1
             count = len(range(images)[some]) * len(range(windows.out[0])[part])
-            assert count * row <= BLOCK_BYTES or count == 1
+            assert count * row <= BLOCK or count == 1
     assert (covered == 1).all()
     if blocks:
         some, rows = blocks[0]
         here, high = len(range(images)[some]), len(range(windows.out[0])[rows[0]])
-        assert high == windows.out[0] or (high + 1) * row > BLOCK_BYTES
-        assert here == images or (here + 1) * windows.out[0] * row > BLOCK_BYTES
+        assert high == windows.out[0] or (high + 1) * row > BLOCK
+        assert here == images or (here + 1) * windows.out[0] * row > BLOCK
 
 
 @pytest.mark.spec("CONV-F1")
