@@ -95,7 +95,7 @@ class Windows(NamedTuple):
             yield (..., *(o for o, _ in places)), (..., *(i for _, i in places))
 
     def blocks(self, shape: tuple[int, ...]) -> Iterator[tuple[slice, list[slice]]]:
-        """Split the batch into slices of images, and the first output axis into rows, with about BLOCK elements of patches.
+        """Split the batch into slices of images, and the first output axis into rows, of about BLOCK elements.
 
         The input has `shape` (N, C, *size). The workspace so depends on the size of one row of patches, never on N.
         """
