@@ -250,13 +250,14 @@ def _number(function: str, z: ArrayLike) -> tuple[Array, np.dtype[Any]]:
 
 
 def _rising(z: Array) -> Array:
-    """exp(min(z, 0)); for complex z the one of exp(z) and 1 that is small."""
-    # Choosing element by element takes several times as long as a smaller number or a sign, and here an exponential.
-    exponent = np.where(z.real < 0, z, 0) if z.dtype.kind == "c" else np.asarray(np.minimum(z, 0))
+    """exp(min(z, 0)); of complex numbers that with the smaller real part, then imaginary part."""
+    # Choosing element by element, from exp(−|z|) and 1, takes several times as long as another exponential.
+    exponent: Array = np.asarray(np.minimum(z, 0))
     return np.exp(exponent, out=exponent)
 
 
 def _decaying(z: Array) -> Array:
-    """exp(−|z|); for complex z whichever of exp(z) and exp(−z) is small."""
-    exponent = np.where(z.real < 0, z, -z) if z.dtype.kind == "c" else np.asarray(np.copysign(z, -1))
+    """exp(min(z, −z)), with complex numbers in the same order."""
+    # Of real numbers that is −|z|, which setting the sign gives in half the time.
+    exponent: Array = np.asarray(np.minimum(z, -z) if z.dtype.kind == "c" else np.copysign(z, -1))
     return np.exp(exponent, out=exponent)

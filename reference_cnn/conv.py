@@ -148,7 +148,7 @@ def conv_backward(
            [3, 4]]), array([1]))
     """
     call = _backward_call("conv_backward", dz, x, w, stride, padding, dilation, groups)
-    return ConvGradients(_dx(call), _dw(call), _db(call))
+    return ConvGradients(_dx(call), _dw(call), _db(call.dz))
 
 
 def kernel_gradients(
@@ -166,7 +166,7 @@ def kernel_gradients(
     Arguments, results and errors as there.
     """
     call = _backward_call("kernel_gradients", dz, x, w, stride, padding, dilation, groups)
-    return _dw(call), _db(call)
+    return _dw(call), _db(call.dz)
 
 
 class _Backward(NamedTuple):
@@ -224,9 +224,9 @@ def _dw(call: _Backward) -> Array:
     return dw.swapaxes(1, 2).reshape(w.shape).astype(dtype, copy=False)
 
 
-def _db(call: _Backward) -> Array:
-    dtype, axes = result_dtype(call.function, call.dz), (0, *range(2, call.dz.ndim))
-    return np.asarray(call.dz.sum(axis=axes, dtype=working_dtype(dtype)).astype(dtype, copy=False))
+def _db(dz: Array) -> Array:
+    dtype, axes = dz.dtype.newbyteorder("="), (0, *range(2, dz.ndim))
+    return np.asarray(dz.sum(axis=axes, dtype=working_dtype(dtype)).astype(dtype, copy=False))
 
 
 def _arguments(
@@ -297,8 +297,8 @@ def _errors(dz: Array, images: slice, rows: slice, groups: int, scratch: Scratch
 
 
 def _contiguous(block: Array, scratch: Scratch) -> Array:
-    """Return the block itself if it lies in order and has the scratch's dtype, else a copy that does."""
-    if block.flags.c_contiguous and block.dtype == scratch.memory.dtype:
+    """Return the block as it lies if it lies in order, else a copy in the scratch's dtype."""
+    if block.flags.c_contiguous:
         return block
     copy = scratch.shaped(*block.shape)
     copy[...] = block

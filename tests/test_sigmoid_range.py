@@ -82,5 +82,9 @@ def test_integers_give_float64_and_complex_numbers_stay() -> None:
     assert sigmoid_prime(np.array([0, 1], np.int8)).dtype == np.float64
     z = np.array([0.3 - 2j, -800 + 1j, 800 - 1j])
     assert sigmoid(z).dtype == np.complex128
-    np.testing.assert_allclose(sigmoid(z)[0], 1 / (1 + np.exp(-z[0])), rtol=1e-15)
     assert sigmoid(z)[2] == 1
+    # On the imaginary axis too, where neither of exp(z) and exp(−z) is small.
+    z = np.array([0.3 - 2j, -0.3 - 2j, 2j, -2j, 0])
+    e = np.exp(-z)
+    np.testing.assert_allclose(sigmoid(z), 1 / (1 + e), rtol=1e-15)
+    np.testing.assert_allclose(sigmoid_prime(z), e / (1 + e) ** 2, rtol=1e-15)
