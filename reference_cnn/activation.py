@@ -112,7 +112,9 @@ def relu(z: ArrayLike) -> Array:
     array([0, 0, 3])
     """
     z = _real("relu", z)
-    return np.asarray(np.where(z < 0, 0, z)).astype(z.dtype, copy=False)
+    # Objects and bfloat16 would warn of NaN, and of objects only the second stays NaN.
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.maximum(0, z))
 
 
 def relu_prime(z: ArrayLike) -> Array:
@@ -143,7 +145,8 @@ def relu_prime(z: ArrayLike) -> Array:
     array([0., 0., 1.])
     """
     z = _real("relu_prime", z)
-    step = (z > 0).astype(z.dtype)
+    with np.errstate(invalid="ignore"):
+        step = (z > 0).astype(z.dtype)
     return np.where(z != z, z, step)  # noqa: PLR0124  # what differs from itself is NaN, in object arrays too
 
 

@@ -239,7 +239,8 @@ def _largest(function: str, x: Array, windows: Windows) -> tuple[Array, Array]:
         # The tap is read three times: packed, it is faster.
         best, found, tap = y[outputs], winner[outputs], x[inputs].copy()
         # NaN is not larger than anything, but it is the maximum; what differs from itself is NaN.
-        better = (found == 0) | (~(tap <= best) & (best == best))  # noqa: PLR0124  # so it works for objects too
+        with np.errstate(invalid="ignore"):  # of which bfloat16 would warn
+            better = (found == 0) | (~(tap <= best) & (best == best))  # noqa: PLR0124  # so it works for objects too
         y[outputs] = np.where(better, tap, best)
         winner[outputs] = np.maximum(found, better * winner.dtype.type(number))
     return y, winner

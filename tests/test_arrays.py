@@ -179,14 +179,19 @@ def test_special_values_reach_exactly_what_reads_them(special: float) -> None:
 
 
 @pytest.mark.spec("POOL-F1", "ACT-F2", "ARR-N5")
-def test_nan_is_the_largest() -> None:
-    x = np.array([[[3.0, np.nan, -5.0, -7.0, 2.0]]])
+@pytest.mark.parametrize("dtype", [np.float64, np.longdouble, np.float16, ml_dtypes.bfloat16, object])
+def test_nan_is_the_largest(dtype: Any) -> None:
+    def compare(got: Array, expected: Any) -> None:
+        assert got.dtype == dtype
+        assert_array_equal(got.astype(float), expected)
+
+    x, z = np.array([[[3.0, np.nan, -5.0, -7.0, 2.0]]], dtype), np.array([np.nan, -1, 2], dtype)
     y = max_pool_forward(x, 2, stride=1)
-    assert_array_equal(y, [[[np.nan, np.nan, -5, 2]]])
-    assert_array_equal(max_pool_backward(np.ones_like(y), x, 2, stride=1), [[[0, 2, 1, 0, 1]]])
-    assert_array_equal(relu(np.array([np.nan, -1, 2])), [np.nan, 0, 2])
-    assert_array_equal(relu_prime(np.array([np.nan, -1, 2])), [np.nan, 0, 1])
-    assert_array_equal(max_pool_forward(np.full((1, 1, 2), -np.inf), 2), [[[-np.inf]]])
+    compare(y, [[[np.nan, np.nan, -5, 2]]])
+    compare(max_pool_backward(np.ones_like(y), x, 2, stride=1), [[[0, 2, 1, 0, 1]]])
+    compare(relu(z), [np.nan, 0, 2])
+    compare(relu_prime(z), [np.nan, 0, 1])
+    compare(max_pool_forward(np.full((1, 1, 2), -np.inf, dtype), 2), [[[-np.inf]]])
 
 
 @pytest.mark.spec("ARR-N1", "ARR-N2", "POOL-F1", "POOL-F2", "LOSS-F1", "LOSS-F2", "ACT-F3")
