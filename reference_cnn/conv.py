@@ -108,10 +108,10 @@ def conv_backward(
 ) -> ConvGradients:
     """Gradients of an error E with respect to the arguments of `conv_forward`, given dz = ∂E/∂z.
 
-    db[f] = Σ_{n, o} dz[n, f, o];
-    dw[f, c, k] = Σ_{n, o} dz[n, f, o] · x[n, j·C/groups + c, o·stride + k·dilation − before];
     dx[n, c, i] = Σ dz[n, f, o] · w[f, c − j·C/groups, k] over the f, o, k
-    for which o·stride + k·dilation − before = i and f lies in c's group j [CONV-B1, CONV-B2, CONV-B3].
+    for which o·stride + k·dilation − before = i and f lies in c's group j [CONV-B1];
+    dw[f, c, k] = Σ_{n, o} dz[n, f, o] · x[n, j·C/groups + c, o·stride + k·dilation − before] [CONV-B2];
+    db[f] = Σ_{n, o} dz[n, f, o] [CONV-B3].
 
     Parameters
     ----------
@@ -191,6 +191,7 @@ def _backward_call(
 
 
 def _dx(call: _Backward) -> Array:
+    """kernelᵀ @ dz, each product added to the element of x that its tap reads [CONV-B1]."""
     function, dz, x, w, windows, groups = call
     dtype = result_dtype(function, dz, w)
     kernel = _by_group(w, groups).astype(working_dtype(dtype), copy=False).swapaxes(1, 2)
@@ -211,6 +212,7 @@ def _dx(call: _Backward) -> Array:
 
 
 def _dw(call: _Backward) -> Array:
+    """The columns that `conv_forward` multiplies with the kernel, times dz [CONV-B2]."""
     function, dz, x, w, windows, groups = call
     dtype = result_dtype(function, dz, x)
     # One column per filter, as the product of columns and errors has it: OpenBLAS is faster than the other way round.
@@ -225,6 +227,7 @@ def _dw(call: _Backward) -> Array:
 
 
 def _db(dz: Array) -> Array:
+    """The sum over images and places [CONV-B3]."""
     dtype, axes = dz.dtype.newbyteorder("="), (0, *range(2, dz.ndim))
     return np.asarray(dz.sum(axis=axes, dtype=working_dtype(dtype)).astype(dtype, copy=False))
 
