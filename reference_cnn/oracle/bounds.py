@@ -124,7 +124,8 @@ def magnitudes(case: "Case", arguments: dict[str, Array]) -> dict[str, Array]:
         # Which element is the largest must not change.
         sizes["x"] = arguments["x"]
     if case.function.startswith("squared_error"):
-        sizes["y"] = -sizes["y"]
+        # Only the difference is rounded, and it may be much smaller than what it is taken of.
+        return {name: np.asarray(np.abs(difference)) for name, difference in call(case, arguments).items()}
     if case.function == "softmax_backward":
         da, a = sizes["da"], sizes["a"]
         return {"dz": a * (da + (da * a).sum(axis=-1, keepdims=True))}
@@ -163,8 +164,8 @@ def terms(case: "Case") -> dict[str, int]:
             return {"dx": filters * math.prod(shape["w"][2:]), "dw": positions, "db": positions}
         case _, "softmax_backward":
             count = shape["a"][-1] + 3
-        case _, "squared_error":
-            count = math.prod(shape["o"]) + 4
+        case _, "squared_error":  # with a factor √½ in the square: difference, factor and product count twice
+            count = math.prod(shape["o"]) + 6
         case _, "squared_error_prime":
             count = 1
         case _, "avg_pool_forward":  # which may be a running mean

@@ -204,6 +204,9 @@ def _reals(draw: Draw, shapes: Shapes) -> Arrays:
     arrays = {name: draw.labels(s) if name == "labels" else draw.reals(s) for name, s in shapes.items()}
     if family in ("conv", "dense") and draw.case.call.scale != 1:
         arrays = {name: a * draw.magnitudes(a.shape) for name, a in arrays.items()}
+    if family == "error" and draw.case.call.scale != 1:
+        # Outputs close to their targets, as after training, or far from them.
+        arrays["o"] = arrays["y"] + draw.case.call.scale * arrays["o"]
     if family == "activation":
         arrays["z"] = draw.ramp(shapes["z"])
     if "z" in arrays and family in ("softmax", "logits"):

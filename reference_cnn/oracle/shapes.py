@@ -76,10 +76,12 @@ def draw_logits(draw: Draw) -> Call:
     return Call((("z", (draw(1, 4), draw(1, 6))),), scale=float(draw(1, 3)))
 
 
-def error_calls(draw: Draw, effort: Effort) -> list[Call]:
-    """Return calls of an error: what a network with one output has, and other shapes."""
+def error_calls(draw: Draw, effort: Effort, spread: float) -> list[Call]:
+    """Return calls of an error: what a network with one output has, and other shapes; o close to y, and far from it."""
     shapes = [(3, 1), (5,), (4, 4), (2, 3, 4), (1, 1), (3, 5), (2, 3, 2, 4), (37, 131), (128,), (10007,)]
-    return [Call((("o", shape),)) for shape in shapes] + [draw_error(draw) for _ in range(effort.drawn)]
+    fixed = [Call((("o", shape),)) for shape in shapes]
+    fixed += [Call((("o", (3, 4)),), scale=1e-3), Call((("o", (5,)),), scale=spread)]
+    return fixed + [draw_error(draw) for _ in range(effort.drawn)]
 
 
 def draw_error(draw: Draw) -> Call:
@@ -123,7 +125,8 @@ ASKING: dict[Family, Asking] = {
         lambda draw, rank, offered: draw_logits(draw),
     ),
     "error": Asking(
-        lambda draw, rank, dtype, effort: error_calls(draw, effort), lambda draw, rank, offered: draw_error(draw)
+        lambda draw, rank, dtype, effort: error_calls(draw, effort, MAGNITUDES[dtype]),
+        lambda draw, rank, offered: draw_error(draw),
     ),
     "max pool": Asking(
         lambda draw, rank, dtype, effort: pool_calls(rank, draw, "dilation", effort),

@@ -167,6 +167,9 @@ WRONG: dict[str, Functions] = {
     },
     "NaN in w is 0": {"conv_forward": lambda x, w, *b, **o: conv_forward(x, np.nan_to_num(w), *b, **o)},
     "NaN in b is 0": {"dense_forward": lambda x, w, b=0: dense_forward(x, w) + np.nan_to_num(b)},
+    "a square multiplied out": {"squared_error": lambda o, y: ((o * o).sum() - 2 * (o * y).sum() + (y * y).sum()) / 2},
+    "squares multiplied out": {"squared_error": lambda o, y: (o * o - 2 * o * y + y * y).sum() / 2},
+    "no error above a million": {"squared_error": lambda o, y: np.minimum(squared_error(o, y), 1e6)},
     "NaN in y is 0": {"squared_error": lambda o, y: squared_error(o, np.nan_to_num(y))},
     "NaN at 1×1 is 0": {
         "conv_forward": lambda x, w, *b, **o: conv_forward(np.nan_to_num(x) if w[0, 0].size == 1 else x, w, *b, **o)
