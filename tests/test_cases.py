@@ -44,12 +44,13 @@ def test_the_numbers_follow_from_the_fields(call: Call, dtype: str, seed: int) -
 
 
 @pytest.mark.spec("ORC-N2")
-def test_the_case_with_another_argument_has_the_answer_of_the_numbers_it_has() -> None:
+def test_the_case_with_other_numbers_has_their_answer() -> None:
     case = Case("relu", Call((("z", (3,)),)), "exact", "float64", 0)
     z = np.array([-3.0, 0.0, 5.0])
-    other = case.with_other("z", z)
+    other = case.with_numbers({"z": z})
     assert other.arguments["z"] is z
     assert other.expected["a"].value.tolist() == [0, 0, 5]
+    assert (other.dtype, case.with_numbers({"z": z}, "float32").dtype) == ("float64", "float32")
     assert case.arguments["z"] is not z
 
 

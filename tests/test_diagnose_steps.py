@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from strategies import Array
@@ -29,6 +30,7 @@ from reference_cnn.oracle.diagnose import (
     _with_another,
 )
 from reference_cnn.oracle.evidence import Explanation, Observation
+from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.mistakes import MISTAKES, Mistake
 from reference_cnn.oracle.notation import read
 from reference_cnn.oracle.targets.ask import Answer
@@ -382,10 +384,32 @@ def test_sums_in_a_narrower_dtype_are_recognised() -> None:
     # Whole numbers that are wrong have another reason; a caller who asks for narrow sums gets them judged so.
     assert _narrow([replace(exact, wrong=True), narrowed(WIDE)]) == ()
     assert _narrow([narrowed(replace(WIDE, accumulate="float32"))]) == ()
-    # What forms no sums does not form them in a narrower dtype.
+
+
+def rounded(case: Case, narrow: Any, names: str, then: Any = float) -> Observation:
+    """Some arguments rounded first, and perhaps the answer."""
+    arrays = {n: a.astype(narrow).astype(case.dtype) if n in names else a for n, a in case.arguments.items()}
+    value = np.asarray(LAYERS[case.function].reference(*arrays.values())).astype(then).astype(case.dtype)
+    return Observation(case, Answer("answered", {LAYERS[case.function].outputs[0]: value}), wrong=True)
+
+
+@pytest.mark.spec("ORC-D9")
+def test_numbers_that_were_rounded_first_are_recognised() -> None:
+    found = ("narrow-arithmetic",)
     gates = Case("sigmoid", read("z=4"), "rounding")
-    z = gates.expected["a"].value.astype(np.float32).astype(float)
-    assert _narrow([Observation(gates, Answer("answered", {"a": z}), wrong=True)]) == ()
+    assert _narrow([rounded(gates, np.float32, "z", np.float32)]) == found
+    assert _narrow([rounded(gates, np.float32, "z")]) == found
+    for narrow in (np.float16, ml_dtypes.bfloat16):
+        single = replace(WIDE, dtype="float32")
+        assert _narrow([rounded(single, narrow, names) for names in ("x", "x")]) == found
+        assert _narrow([rounded(single, narrow, "xw")]) == found
+        assert _narrow([rounded(single, narrow, "x"), rounded(single, narrow, "w")]) == ()
+    assert _narrow([rounded(WIDE, np.float16, "x")]) == ()  # two steps narrower
+    # What is no more than nearly so has more digits, or is farther off; and of 16 bits there is nothing narrower.
+    value = gates.expected["a"].value.astype(float)
+    for other in (value * (1 + 1e-9), (value * 1.01).astype(np.float32).astype(float)):
+        assert _narrow([Observation(gates, Answer("answered", {"a": other}), wrong=True)]) == ()
+    assert _narrow([rounded(replace(gates, dtype="float16"), np.float16, "z")]) == ()
 
 
 @pytest.mark.spec("ORC-D9")

@@ -121,10 +121,10 @@ class Case:
         spoiled[name][self.place] = number
         return spoiled
 
-    def with_other(self, name: str, array: Array) -> "Case":
-        """The same case with other numbers in one argument, which were drawn for it with another seed."""
-        case = replace(self)
-        vars(case)["plain"] = {**self.plain, name: array}
+    def with_numbers(self, plain: dict[str, Array], dtype: str | None = None) -> "Case":
+        """The same case with other numbers than are drawn for it, which may have another dtype."""
+        case = replace(self, dtype=dtype or self.dtype)
+        vars(case)["plain"] = plain
         return case
 
     @cached_property

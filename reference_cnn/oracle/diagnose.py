@@ -1,12 +1,13 @@
 """Which known mistake explains the answers: one that reproduces every one of them, or none."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import NamedTuple
 
 import numpy as np
 
+from reference_cnn.oracle.bounds import SELECTING
 from reference_cnn.oracle.call import TIES
 from reference_cnn.oracle.cases import Case
 from reference_cnn.oracle.evidence import Explanation, Observation, Outputs
@@ -24,8 +25,13 @@ LARGE = 10_000
 FEW = 30
 # How many further questions may be asked to tell two explanations apart.
 QUESTIONS = 4
-# A dtype in which sums may have been formed that should have been formed in a wider one.
-NARROWER = {"float64": "float32", "float32": "float16", "float16": "float16", "bfloat16": "bfloat16"}
+# Dtypes in which somebody may have computed, or formed sums, who should have done so in a wider one.
+NARROWER = {
+    "float64": ("float32",),
+    "float32": ("float16", "bfloat16"),
+    "float16": ("float16",),
+    "bfloat16": ("bfloat16",),
+}
 
 # Functions that add up.
 SUMS = ("conv", "dense", "max pool", "average pool", "error")
@@ -217,30 +223,47 @@ def _alike(o: Observation, one: Outputs | None, other: Outputs | None, explanati
 
 
 def _narrow(seen: Sequence[Observation]) -> tuple[str, ...]:
-    """Whether every answer is right for sums formed in a narrower dtype."""
-    case = seen[0].case
-    narrow = NARROWER[case.dtype]
-    if case.accumulate is not None:
+    """Whether all is right for sums formed in a narrower dtype, or for arguments that were rounded to it."""
+    case, wrong = seen[0].case, [o for o in seen if o.wrong]
+    if case.accumulate is not None or any(o.case.exact for o in wrong):
         return ()
-    if any(o.wrong and o.case.exact for o in seen) or LAYERS[case.function].family not in SUMS:
-        return ()
-    fits = all(_fits(o, narrow) for o in seen if o.wrong)
-    return ("narrow-accumulation",) * fits
+    adds = LAYERS[case.function].family in SUMS and case.function not in SELECTING
+    if adds and any(all(_fits(o, narrow) for o in wrong) for narrow in NARROWER[case.dtype]):
+        return ("narrow-accumulation",)
+    names = sorted({name for o in wrong for name in o.case.plain if name != "labels"})
+    for narrow in NARROWER[case.dtype]:
+        computed = all(_within(o, _rounded(o.case, narrow, names, narrow), digits=narrow) for o in wrong)
+        subsets = [some for k in range(len(names)) for some in combinations(names, k + 1)]
+        kept = (all(_within(o, _rounded(o.case, narrow, some)) for o in wrong) for some in subsets)
+        if narrow != case.dtype and (computed or any(kept)):
+            return ("narrow-arithmetic",)
+    return ()
 
 
 def _fits(o: Observation, narrow: str) -> bool:
+    """Whether an answer is right for sums formed in a narrower dtype, or in the same where a wider one is owed."""
+    case = replace(o.case, accumulate=narrow)
+    # Arguments that were rounded to the narrower dtype first bring three more roundings to every product.
+    return _within(o, case) if narrow == o.case.dtype else _within(o, case, slack=4, digits=narrow)
+
+
+def _within(o: Observation, case: Case, slack: float = 1, digits: str | None = None) -> bool:
+    """Whether an answer is right for another case, and has the digits of a narrower dtype."""
     if o.outputs is None or o.loud(o.outputs):
         return False
-    expected = replace(o.case, accumulate=narrow).expected
-    # Arguments that were rounded to the narrower dtype first bring three more roundings to every product.
-    slack = 1 if narrow == o.case.dtype else 4
     for name, got in o.outputs.items():
         if got is not None:
             wide = got.astype(np.float64)
             with np.errstate(over="ignore"):
-                rounded = wide.astype(narrow)
-            if narrow != o.case.dtype and not np.array_equal(wide, rounded):
-                return False
-            if not (np.abs(wide - expected[name].value) <= slack * expected[name].bound).all():
+                if digits and not np.array_equal(wide, wide.astype(digits)):
+                    return False
+            if not (np.abs(wide - case.expected[name].value) <= slack * case.expected[name].bound).all():
                 return False
     return True
+
+
+def _rounded(case: Case, narrow: str, names: Collection[str], dtype: str | None = None) -> Case:
+    """The same case with some arguments rounded to a narrower dtype, in a dtype that may be that."""
+    with np.errstate(over="ignore"):
+        plain = {n: a.astype(narrow).astype(dtype or case.dtype) if n in names else a for n, a in case.plain.items()}
+    return case.with_numbers(plain, dtype)

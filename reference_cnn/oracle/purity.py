@@ -65,7 +65,8 @@ def _one_by_one(asked: Respondent, case: "Case", last: Reply, other: list[Any]) 
         return
     for (name, before), after in zip(case.arguments.items(), other):
         # But for its first row, by which somebody may tell the array.
-        changed = case.with_other(name, np.concatenate([before[:1], after[1:]]) if len(before) > 1 else after)
+        array = np.concatenate([before[:1], after[1:]]) if len(before) > 1 else after
+        changed = case.with_numbers({**case.plain, name: array})
         reply = asked.reply(_given(changed), case.keywords, into=last)
         if _unchanged(last.answer, reply.answer):
             when = f"given the same arrays with other numbers in {name} alone"

@@ -6,20 +6,7 @@ import numpy as np
 
 from reference_cnn._validate import Array
 from reference_cnn.activation import sigmoid
-from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, Wrap, answering
-
-
-def _instead(formula: Any) -> tuple[Wrap, ...]:
-    """Another formula for the whole, whatever is below."""
-
-    def wrap(below: Implementation) -> Implementation:
-        def wrong(*arrays: Array) -> Array:
-            with np.errstate(all="ignore"):
-                return np.asarray(formula(*arrays)).astype(arrays[0].dtype)
-
-        return wrong
-
-    return (wrap,)
+from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, answering, instead
 
 
 def _naive(z: Array) -> Array:
@@ -28,6 +15,10 @@ def _naive(z: Array) -> Array:
 
 def _by_tanh(z: Array) -> Array:
     return np.asarray((1 + np.tanh(z / 2)) / 2)
+
+
+def _clipped(limit: float) -> Any:
+    return lambda z: _naive(np.clip(z, -limit, limit))
 
 
 def _prime_of_activation(z: Array) -> Array:
@@ -69,7 +60,7 @@ ACTIVATION = (
         "You compute z·(1 − z): the derivative in terms of a = sigmoid(z), but it is given z.",
         "Take a = sigmoid(z) first, then a·(1 − a).",
         "nowhere",
-        {"sigmoid_prime": _instead(lambda z: z * (1 - z))},
+        {"sigmoid_prime": instead(lambda z: z * (1 - z))},
         ("the article", "libBrain#78"),
         errata=("ERR-D10",),
     ),
@@ -85,7 +76,7 @@ ACTIVATION = (
         "You leave out the derivative: yours is 1 everywhere.",
         "Multiply by σ′(z) (or relu′(z)) on the way back.",
         "positive numbers, for relu",
-        {name: _instead(np.ones_like) for name in ("sigmoid_prime", "relu_prime")},
+        {name: instead(np.ones_like) for name in ("sigmoid_prime", "relu_prime")},
     ),
     Mistake(
         "sigmoid-sign",
@@ -99,7 +90,7 @@ ACTIVATION = (
         "You compute 1/(1 + exp(−z)) as it stands: exp overflows for large negative z.",
         "Take exp only of numbers up to 0: for z < 0 it is exp(z)/(1 + exp(z)).",
         "float64 and float32, but for a warning; float16 down to z = −11",
-        {"sigmoid": _instead(_naive)},
+        {"sigmoid": instead(_naive)},
         ("NumPyCNN#13", "JAX 0.10.2 in float16"),
         native=True,
     ),
@@ -108,8 +99,16 @@ ACTIVATION = (
         "You compute (1 + tanh(z/2))/2, which loses all digits for negative z.",
         "Use exp(z)/(1 + exp(z)) for z < 0; or say that absolute accuracy is enough for you.",
         "z above 0, and a few units below 0",
-        {"sigmoid": _instead(_by_tanh)},
+        {"sigmoid": instead(_by_tanh)},
         kind="convention",
+        native=True,
+    ),
+    Mistake(
+        "sigmoid-clip",
+        "You clip z before you take the exponential: beyond the limit your answer stays the same.",
+        "Clip nothing: take exp only of numbers up to 0, for z < 0 as exp(z)/(1 + exp(z)).",
+        "z within the limits; and where σ(z) is too small to matter to you",
+        {"sigmoid": instead(*map(_clipped, (500, 700, 100, 88, 50, 30, 20)))},
         native=True,
     ),
     Mistake(
@@ -117,7 +116,7 @@ ACTIVATION = (
         "You compute a·(1 − a), which is 0 as soon as a rounds to 1.",
         "Use exp(−|z|)/(1 + exp(−|z|))², which keeps the tail.",
         "z up to 17 in float32 and 37 in float64; what is lost beyond is so small that no check asks for it",
-        {"sigmoid_prime": _instead(_prime_of_activation)},
+        {"sigmoid_prime": instead(_prime_of_activation)},
         native=True,
     ),
     Mistake(
@@ -125,7 +124,7 @@ ACTIVATION = (
         "Your derivative of relu is 1 at 0, where the definition says 0.",
         "Use z > 0, not z >= 0; every number from 0 to 1 is a subgradient, so you may keep yours and say so.",
         "data without exact zeros",
-        {"relu_prime": _instead(_step)},
+        {"relu_prime": instead(_step)},
         kind="convention",
     ),
     Mistake(
@@ -142,7 +141,7 @@ ACTIVATION = (
         "You use only the diagonal of the softmax's derivative: a·(1 − a)·da.",
         "Every output depends on every input: dz = a·(da − Σ da·a).",
         "one class",
-        {"softmax_backward": _instead(lambda da, a: a * (1 - a) * da)},
+        {"softmax_backward": instead(lambda da, a: a * (1 - a) * da)},
         ("libnd4j#440✓",),
     ),
     Mistake(
@@ -150,7 +149,7 @@ ACTIVATION = (
         "You subtract the largest logit of the whole array: rows far below it become 0/0.",
         "Subtract each row's own maximum.",
         "logits of moderate and similar size",
-        {"softmax": _instead(lambda z: _exponentials(z, z.max()))},
+        {"softmax": instead(lambda z: _exponentials(z, z.max()))},
         ("uTensor#175",),
         native=True,
     ),
@@ -159,7 +158,7 @@ ACTIVATION = (
         "You take the exponentials of the logits as they are: they overflow.",
         "Subtract each row's maximum first; the quotient stays the same.",
         "logits of moderate size",
-        {"softmax": _instead(lambda z: _exponentials(z, 0))},
+        {"softmax": instead(lambda z: _exponentials(z, 0))},
         ("uTensor#175",),
         native=True,
     ),

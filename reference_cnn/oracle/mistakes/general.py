@@ -1,9 +1,11 @@
-"""Mistakes that any derivative can have: a sign, a factor, nothing at all."""
+"""Mistakes of any function: too narrow a dtype; and of any derivative: a sign, a factor, nothing at all."""
+
+from typing import Any
 
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle.mistakes.entry import Mistake, Wrap, mapped
+from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, Wrap, mapped
 
 # Derivatives with one result, and those with three.
 ONE = (
@@ -11,6 +13,10 @@ ONE = (
     *("squared_error_prime", "cross_entropy_prime"),
 )
 THREE = ("conv_backward", "dense_backward")
+NARROWER = {np.dtype(np.float64): np.float32, np.dtype(np.float32): np.float16}
+# Those that do not add up products: of sums it is the accumulation that is narrow.
+ROUNDED = ("relu", "max_pool_forward", "sigmoid", "sigmoid_prime", "softmax", "softmax_backward", "cross_entropy",
+           "cross_entropy_prime")  # fmt: skip
 
 
 def _times(factor: float, functions: tuple[str, ...], *names: str) -> dict[str, tuple[Wrap, ...]]:
@@ -20,7 +26,28 @@ def _times(factor: float, functions: tuple[str, ...], *names: str) -> dict[str, 
     return {function: (mapped(scaled, *names),) for function in functions}
 
 
+def _narrowed(below: Implementation) -> Implementation:
+    """The numbers are rounded to half their precision first."""
+
+    def narrow(a: Any) -> Any:
+        return a.astype(NARROWER[a.dtype]) if getattr(a, "dtype", None) in NARROWER else a
+
+    def wrong(*arguments: Any, **options: Any) -> Array:
+        with np.errstate(over="ignore"):
+            return np.asarray(below(*map(narrow, arguments), **options)).astype(arguments[0].dtype)
+
+    return wrong
+
+
 GENERAL = (
+    Mistake(
+        "narrow-arithmetic",
+        "Your answers are right for numbers rounded to a narrower dtype, in which you seem to compute.",
+        "Compute in the dtype of the arguments: look for a cast, and for an array that was made without dtype=.",
+        "whole numbers, and tolerances of the narrower dtype",
+        dict.fromkeys(ROUNDED, (_narrowed,)),
+        native=True,
+    ),
     Mistake(
         "negated-gradient",
         "Your derivatives have the wrong sign.",

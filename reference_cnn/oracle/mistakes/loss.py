@@ -1,13 +1,13 @@
 """Mistakes in the losses and their derivatives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from reference_cnn._validate import Array
 from reference_cnn.activation import softmax
-from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, Wrap, answering
+from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, Wrap, answering, instead
 
 LOSSES = ("squared_error", "squared_error_prime", "cross_entropy", "cross_entropy_prime")
 
@@ -30,12 +30,27 @@ def _broadcast_error(below: Implementation) -> Implementation:
     return lambda o, y: np.asarray((_broadcast(o, y).astype(np.float64) ** 2).sum() / 2).astype(o.dtype)
 
 
-def _log_of_softmax(below: Implementation) -> Implementation:
-    def wrong(z: Array, labels: Array) -> Array:
-        with np.errstate(all="ignore"):
-            return np.asarray(-np.log(softmax(z)[np.arange(len(z)), labels]).sum()).astype(z.dtype)
+# What is added to a probability, or what it is cut off at, so that no logarithm is infinite.
+EPSILONS = (1e-12, 1e-7, 1e-8, 1e-10, 1e-15)
 
-    return wrong
+
+def _log_of_softmax(change: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
+    """The cross-entropy by way of the probabilities, changed."""
+    return lambda z, labels: -np.log(change(softmax(z)[np.arange(len(z)), labels])).sum()
+
+
+def _log_with(epsilon: float) -> Iterator[Callable[[Array, Array], Array]]:
+    yield _log_of_softmax(lambda p: p + epsilon)
+    yield _log_of_softmax(lambda p: np.clip(p, epsilon, 1 - epsilon))
+    yield _log_of_softmax(lambda p: np.maximum(p, epsilon))
+
+
+def _divided_with(epsilon: float) -> Callable[[Array], Array]:
+    def safe(z: Array) -> Array:
+        e = np.exp(z - z.max(axis=-1, keepdims=True))
+        return np.asarray(e / (e.sum(axis=-1, keepdims=True) + epsilon))
+
+    return safe
 
 
 def _without_label(below: Implementation) -> Implementation:
@@ -83,8 +98,18 @@ LOSS = (
         "You take the logarithm of the softmax, which is log 0 once it underflows.",
         "log softmax(z) = z − max − log Σ exp(z − max): no logarithm of 0 is taken.",
         "labels whose probability does not underflow to 0",
-        {"cross_entropy": (_log_of_softmax,)},
+        {"cross_entropy": instead(_log_of_softmax(lambda p: p))},
         native=True,
+    ),
+    Mistake(
+        "added-epsilon",
+        "You add a small ε, or cut off at one, against log 0 or a division by 0, which shifts your answer.",
+        "Nothing here is ever 0: subtract the largest logit, and take z − max − log Σ exp(z − max).",
+        "tolerances wider than ε, and labels whose probability is far from 0 and 1",
+        {
+            "cross_entropy": instead(*(way for e in EPSILONS for way in _log_with(e))),
+            "softmax": instead(*map(_divided_with, EPSILONS[:-1])),  # 1 + 1e-15 is nearly 1
+        },
     ),
     Mistake(
         "softmax-twice",

@@ -69,6 +69,7 @@ FLAGS = {
             ("zero", "is 0 throughout"),
         )
     },
+    "narrow-arithmetic": "The numbers are rounded to a narrower dtype first.",
     # dense layer
     "transposed-weights": "The weights are read as (n, m).",
     "dense-untransposed": "dx is dz @ w, without the transpose.",
@@ -86,6 +87,7 @@ FLAGS = {
     "softmax-diagonal": "Only the diagonal of the softmax's derivative is used.",
     "softmax-global-max": "One maximum is subtracted from all rows: those far below it become 0/0.",
     "softmax-no-max": "No maximum is subtracted: exp overflows.",
+    "sigmoid-clip": "z is clipped before the exponential.",
     "softmax-axis": "The first axis is normalised, not the last.",
     # pooling
     "pool-zero-pad": "Max pooling pads with 0, which wins over negative numbers.",
@@ -101,6 +103,7 @@ FLAGS = {
     "loss-mean-of-entries": "The loss is divided by the number of entries: the convention of a mean.",
     "loss-unhalved": "The factor ½ is left out.",
     "log-of-softmax": "The logarithm is taken of the softmax, which may be 0.",
+    "added-epsilon": "A small number is added, or cut off at, against log 0 or a division by 0.",
     "softmax-twice": "The softmax is applied to probabilities, not to logits.",
     "label-not-subtracted": "The 1 at the label is not subtracted.",
 }

@@ -75,22 +75,22 @@ def conv_forward() -> list[Entry]:
         given={"x": image, "w": [[[[1, 1], [0, 1]]]]},
     )
     rows = [_convolution(name, call, flags) for name, call, flags, _ in CONVOLUTIONS]
-    return [article, *rows, *_reals(REAL_CONVOLUTION, "narrow-accumulation integer-output")]
+    return [article, *rows, *reals(REAL_CONVOLUTION, "narrow-accumulation integer-output")]
 
 
 def conv_backward() -> list[Entry]:
     """Return the questions of the backward pass, which has no bias to be asked with."""
     rows = [_convolution(name, call.without_bias(), flags) for name, call, _, flags in CONVOLUTIONS]
-    return [*rows, *_reals(REAL_CONVOLUTION.without_bias())]
+    return [*rows, *reals(REAL_CONVOLUTION.without_bias())]
 
 
 def _convolution(name: str, call: Call, flags: str) -> Entry:
     return Entry(name, call, flags, reason=ODD_ZERO if name == "same-odd" else "")
 
 
-def _reals(call: Call, flags: str = "") -> list[Entry]:
+def reals(call: Call, flags: str = "", most_digits: str = "") -> list[Entry]:
     """One call with the real numbers of each dtype: what is formed in a narrower one is off by more than the bound."""
-    return [Entry(f"real-{kind}", call, flags, kind) for kind in REALS]
+    return [Entry(f"real-{kind}", call, f"{flags} {most_digits * (kind == 'float64')}", kind) for kind in REALS]
 
 
 def _dense(n: int, features: int, neurons: int, *, b: bool = False) -> Call:
@@ -106,7 +106,7 @@ def dense_forward() -> list[Entry]:
         Entry("square", _dense(4, 4, 4), "transposed-weights"),
         Entry("one-row", _dense(1, 3, 2, b=True)),
         Entry("flattened", _dense(2, 60, 2), "flatten-order"),
-        *_reals(_dense(3, 5, 2, b=True), "integer-output"),
+        *reals(_dense(3, 5, 2, b=True), "integer-output"),
     ]
 
 
@@ -117,7 +117,7 @@ def dense_backward() -> list[Entry]:
         Entry("plain", _dense(3, 4, 2), f"{batch} dense-updated-weights {ANY_GRADIENT}"),
         Entry("square", _dense(4, 4, 4), "transposed-weights dense-untransposed dense-dw-transposed"),
         Entry("one-row", _dense(1, 3, 2)),
-        *_reals(_dense(3, 4, 2)),
+        *reals(_dense(3, 4, 2)),
     ]
 
 
@@ -127,7 +127,7 @@ def _pooling(name: str, size: tuple[int, ...], flags: str = "", **options: Any) 
 
 def max_pool_forward() -> list[Entry]:
     """Return the questions of max pooling: half the maps are negative throughout."""
-    return _max_pools("pool-small-init", "pool-default-stride", "pool-zero-pad", "")
+    return _max_pools("pool-small-init", "pool-default-stride", "pool-zero-pad", "", "narrow-arithmetic")
 
 
 def max_pool_backward() -> list[Entry]:
@@ -137,7 +137,7 @@ def max_pool_backward() -> list[Entry]:
     return [*_max_pools(SIGNS, "pool-default-stride", "", "pool-overwrite"), ties]
 
 
-def _max_pools(first: str, default: str, padded: str, overlapping: str) -> list[Entry]:
+def _max_pools(first: str, default: str, padded: str, overlapping: str, digits: str = "") -> list[Entry]:
     return [
         _pooling("plain", (4, 6), f"{first} {default}", window=2),
         _pooling("remainder", (5, 4), default, window=(3, 2)),
@@ -149,7 +149,7 @@ def _max_pools(first: str, default: str, padded: str, overlapping: str) -> list[
         _pooling("same", (5, 4), padded, window=3, stride=2, padding="same"),
         _pooling("one-axis", (6,), window=3, stride=2, padding=1),
         _pooling("three-axes", (3, 2, 4), window=2, stride=1),
-        Entry("real-float64", pool_call((2, 1, 4, 3), window=2, stride=1), kind="float64"),
+        Entry("real-float64", pool_call((2, 1, 4, 3), window=2, stride=1), digits, kind="float64"),
         Entry("real-float32", pool_call((2, 1, 4, 3), window=2, stride=1), kind="float32"),
     ]
 
@@ -157,13 +157,13 @@ def _max_pools(first: str, default: str, padded: str, overlapping: str) -> list[
 def avg_pool_forward() -> list[Entry]:
     """Return the questions of average pooling."""
     real = pool_call((1, 2, 4, 3), window=3, stride=2, padding=1)
-    return [*_avg_pools("", "pool-divisor", ""), *_reals(real, "pool-divisor integer-output")]
+    return [*_avg_pools("", "pool-divisor", ""), *reals(real, "pool-divisor integer-output")]
 
 
 def avg_pool_backward() -> list[Entry]:
     """Return the questions of average pooling's gradient."""
     real = pool_call((1, 2, 4, 3), window=3, stride=2, padding=1)
-    return [*_avg_pools(SIGNS, "pool-backward-divisor", "pool-overwrite"), *_reals(real, "pool-backward-divisor")]
+    return [*_avg_pools(SIGNS, "pool-backward-divisor", "pool-overwrite"), *reals(real, "pool-backward-divisor")]
 
 
 def _avg_pools(first: str, padded: str, overlapping: str) -> list[Entry]:
