@@ -405,6 +405,11 @@ def test_numbers_that_were_rounded_first_are_recognised() -> None:
         assert _narrow([rounded(single, narrow, "xw")]) == found
         assert _narrow([rounded(single, narrow, "x"), rounded(single, narrow, "w")]) == ()
     assert _narrow([rounded(WIDE, np.float16, "x")]) == ()  # two steps narrower
+    # What rounds nothing has to be equal.
+    assert _narrow([rounded(Case("relu", read("z=8"), "rounding"), np.float32, "z")]) == found
+    # Numbers too large for float16 are none of its.
+    large = Case("dense_forward", read("x=3x4 w=4x2 scale=1e+09"), "rounding", "float32")
+    assert _narrow([rounded(large, ml_dtypes.bfloat16, "x")]) == found
     # What is no more than nearly so has more digits, or is farther off; and of 16 bits there is nothing narrower.
     value = gates.expected["a"].value.astype(float)
     for other in (value * (1 + 1e-9), (value * 1.01).astype(np.float32).astype(float)):

@@ -265,5 +265,4 @@ def _within(o: Observation, case: Case, slack: float = 1, digits: str | None = N
 def _rounded(case: Case, narrow: str, names: Collection[str], dtype: str | None = None) -> Case:
     """The same case with some arguments rounded to a narrower dtype, in a dtype that may be that."""
     with np.errstate(over="ignore"):
-        plain = {n: a.astype(narrow).astype(dtype or case.dtype) if n in names else a for n, a in case.plain.items()}
-    return case.with_numbers(plain, dtype)
+        return case.with_numbers({n: a.astype(narrow) if n in names else a for n, a in case.plain.items()}, dtype)
