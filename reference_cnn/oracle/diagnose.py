@@ -232,7 +232,7 @@ def _narrow(seen: Sequence[Observation]) -> tuple[str, ...]:
         return ("narrow-accumulation",)
     names = sorted({name for o in wrong for name in o.case.plain if name != "labels"})
     for narrow in NARROWER[case.dtype]:
-        computed = all(_within(o, _rounded(o.case, narrow, names, narrow), digits=narrow) for o in wrong)
+        computed = all(_within(o, o.case.with_numbers(o.case.plain, narrow), digits=narrow) for o in wrong)
         subsets = [some for k in range(len(names)) for some in combinations(names, k + 1)]
         kept = (all(_within(o, _rounded(o.case, narrow, some)) for o in wrong) for some in subsets)
         if narrow != case.dtype and (computed or any(kept)):
@@ -253,6 +253,8 @@ def _within(o: Observation, case: Case, slack: float = 1, digits: str | None = N
         return False
     for name, got in o.outputs.items():
         if got is not None:
+            if got.dtype.kind == "c":
+                return False
             wide = got.astype(np.float64)
             with np.errstate(over="ignore"):
                 if digits and not np.array_equal(wide, wide.astype(digits)):
@@ -262,7 +264,7 @@ def _within(o: Observation, case: Case, slack: float = 1, digits: str | None = N
     return True
 
 
-def _rounded(case: Case, narrow: str, names: Collection[str], dtype: str | None = None) -> Case:
-    """The same case with some arguments rounded to a narrower dtype, in a dtype that may be that."""
+def _rounded(case: Case, narrow: str, names: Collection[str]) -> Case:
+    """The same case with some arguments rounded to a narrower dtype."""
     with np.errstate(over="ignore"):
-        return case.with_numbers({n: a.astype(narrow) if n in names else a for n, a in case.plain.items()}, dtype)
+        return case.with_numbers({n: a.astype(narrow) if n in names else a for n, a in case.plain.items()})
