@@ -405,6 +405,7 @@ def test_numbers_that_were_rounded_first_are_recognised() -> None:
         assert _narrow([rounded(single, narrow, "xw")]) == found
         assert _narrow([rounded(single, narrow, "x"), rounded(single, narrow, "w")]) == ()
     assert _narrow([rounded(WIDE, np.float16, "x")]) == ()  # two steps narrower
+    assert _narrow([Observation(gates, Answer("answered", {"a": np.ones(4, complex)}), wrong=True)]) == ()
     # What rounds nothing has to be equal.
     assert _narrow([rounded(Case("relu", read("z=8"), "rounding"), np.float32, "z")]) == found
     # Numbers too large for float16 are none of its.
