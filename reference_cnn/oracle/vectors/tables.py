@@ -3,8 +3,8 @@
 from typing import Any
 
 from reference_cnn.oracle.call import Call
+from reference_cnn.oracle.fixed import conv_call, pool_call
 from reference_cnn.oracle.vectors.question import Entry, Kind
-from reference_cnn.oracle.windowed import conv_call, pool_call
 
 ODD_ZERO = 'the odd zero of padding="same" goes after the image; ONNX also knows SAME_LOWER, with it before'
 TIE = "the whole dy goes to the first maximum in C order; others choose another, or share it"
