@@ -76,6 +76,16 @@ def test_nothing_is_infinite_unless_something_infinite_is_given(function: str, d
             assert all(np.isfinite(array).all() for expected in case.expected.values() for array in expected)
 
 
+@pytest.mark.spec("ORC-D2")
+def test_the_numbers_of_large_maps_differ_and_are_finite() -> None:
+    # They are drawn in six ways, one of them nearly as large as the dtype has.
+    for seed in range(12):
+        case = Case("max_pool_forward", notation.read("x=1x1x182x183 window=2"), "rounding", "float64", seed)
+        x = case.plain["x"]
+        assert np.isfinite(x).all()
+        assert len(np.unique(x)) == x.size
+
+
 @pytest.mark.spec("RND-D3")
 def test_large_sums_become_sparse_rather_than_inexact() -> None:
     call = notation.read("x=1x64x9x9 w=2x64x3x3")

@@ -33,6 +33,17 @@ def test_every_function_is_asked_and_something_is_not_finite(function: str) -> N
 
 
 @pytest.mark.spec("ORC-N1")
+@pytest.mark.parametrize("function", ASKED)
+def test_every_number_is_asked_with_every_feature(function: str) -> None:
+    asked = cases(function)
+    features = {feature for c in asked for feature in c.call.features}
+    for special in ASKED[function]:
+        with_it = {feature for c in asked if c.call.special == special for feature in c.call.features}
+        # A bias that is not there has no number.
+        assert with_it == features - ({"no b"} if special[1] == "b" else set())
+
+
+@pytest.mark.spec("ORC-N1")
 def test_a_nan_reaches_the_windows_that_cover_it_and_no_others() -> None:
     (case,) = [c for c in cases("conv_forward", rank=1, tiers=("special",)) if c.text == cases_text()]
     x, w = case.arguments.values()

@@ -18,7 +18,7 @@ def conv_call(x: Sequence[int], w: Sequence[int], *, b: bool = False, **options:
 
 
 def fixed_convolutions(rank: int, spread: float) -> list[Call]:
-    """Return calls of a convolution: one feature at a time, sizes and layers that may have code of their own, and traps.
+    """Return calls of a convolution: one feature at a time, sizes and layers with code of their own, and traps.
 
     Some have numbers of very different sizes, from 1/spread to spread.
     """
@@ -143,7 +143,75 @@ def fixed_convolutions(rank: int, spread: float) -> list[Call]:
         conv_call((2, 3, 7, 6), (3, 3, 2, 2), stride=(4, 3), padding=((1, 0), (1, 1)), dilation=(3, 2)),
         conv_call((3, 4, 7, 8), (6, 2, 2, 3), stride=(2, 1), padding=((0, 1), (1, 0)), groups=2),
     ]
-    return single + shortcuts + everyday + long + whole + spread_out + traps * (rank == 2)
+    return [
+        *(single + shortcuts + everyday + long + whole + spread_out + traps * (rank == 2)),
+        *_past_a_tile(rank),
+        *_fast_paths(rank),
+    ]
+
+
+def _past_a_tile(rank: int) -> list[Call]:
+    """One option beside one size that is past the end of a vector or a tile, whose remainder has code of its own."""
+    d, k = cycle((4, 5, 3), rank), [2] * rank
+    images, channels, filters = (35, 1, 2), (2, 35, 1), (2, 1, 35)
+
+    def larger(kernel: Sequence[int], n: int, c: int, f: int, **options: Any) -> Call:
+        groups = options.get("groups", 1)
+        return conv_call((n, groups * c, *d), (groups * f, c, *kernel), **options)
+
+    options: list[dict[str, Any]] = [
+        *({"padding": 1}, {"padding": "same"}, {"stride": 2}, {"dilation": 2}, {"groups": 2}),
+        *({"dilation": 2, "padding": 2}, {"groups": 2, "stride": 2}),
+    ]
+    longer = [(*d[:axis], 35, *d[axis + 1 :]) for axis in {0, rank - 1}]
+    return [
+        *(larger(k, *(67 if n == 35 else n for n in sizes), b=True) for sizes in (images, channels, filters)),
+        *(larger(k, *sizes, **o) for sizes in (images, channels, filters) for o in options),
+        *(conv_call((1, 1, *size), (2, 1, *k), b=True) for size in rotations((70, *[3] * (rank - 1)))),
+        *(conv_call((1, o.get("groups", 1), *size), (2, 1, *k), **o) for size in longer for o in options),
+        # Kernels of one element, and of 3, as networks have them.
+        *(larger([1] * rank, *sizes) for sizes in (images, channels, filters)),
+        *(
+            larger([3] * rank, *sizes, **o)
+            for sizes in (channels, filters)
+            for o in ({}, {"stride": 2}, {"padding": 1})
+        ),
+        larger([5 if rank < 3 else 3] * rank, 1, 9, 1, padding=2),
+        # Many groups, of several filters or channels each.
+        conv_call((1, 4, *d), (8, 1, *k), groups=4, b=True),
+        conv_call((1, 12, *d), (12, 2, *k), groups=6),
+    ]
+
+
+def _fast_paths(rank: int) -> list[Call]:
+    """What code for one kind of layer forgets of the rest: one option at a time."""
+    d, per_side = cycle((7, 9, 6), rank), cycle(((0, 1), (2, 0), (1, 0)), rank)
+    strides, one, two, three, large = cycle((2, 3, 1), rank), *([k] * rank for k in (1, 2, 3, 7 if rank < 3 else 4))
+    return [
+        *(conv_call((3, 4, *d), (6, 2, *k), groups=2, b=True) for k in (two, three)),
+        conv_call((3, 4, *d), (6, 2, *one), groups=2, stride=2, b=True),
+        conv_call((3, 4, *d), (6, 2, *one), groups=2, padding=1),
+        conv_call((4, 3, *d), (3, 1, *one), groups=3, stride=2),
+        conv_call((4, 3, *d), (3, 1, *three), groups=3, b=True),
+        conv_call((4, 3, *d), (3, 1, *three), groups=3, stride=strides),
+        conv_call((4, 3, *d), (3, 1, *three), groups=3, padding=per_side),
+        conv_call((3, 2, *d), (4, 2, *one), stride=strides),
+        conv_call((3, 2, *d), (4, 2, *one), padding=per_side),
+        conv_call((3, 2, *d), (4, 2, *two), stride=2, padding=per_side),
+        conv_call((3, 2, *d), (4, 2, *cycle((2, 3), rank)), stride=cycle((2, 3), rank), b=True),
+        conv_call((3, 2, *d), (4, 2, *two), stride=3, padding=1),
+        conv_call((3, 2, *d), (4, 2, *large[:-1], 6), b=True)
+        if rank < 3
+        else conv_call((3, 2, *d), (4, 2, *large), b=True),
+        conv_call((3, 4, *d), (6, 2, *large), groups=2, padding=1),
+        conv_call((3, 2, *d), (4, 2, *large), padding=per_side),
+        conv_call((1, 2, *two), (4, 2, *two), b=True),
+        # Images of one row.
+        *(
+            conv_call((2, 2, *[1] * (rank - 1), 5), (3, 2, *[1] * (rank - 1), 2), **o)
+            for o in ({"b": True}, {"padding": 1})
+        ),
+    ]
 
 
 def pool_call(x: Sequence[int], **options: Any) -> Call:
@@ -218,7 +286,26 @@ def fixed_poolings(rank: int, own: str) -> list[Call]:
             pool_call(x, window=3, stride=2, padding="same", include_padding=True),
         ],
     }
-    return fixed + special[own]
+    return fixed + special[own] + _poolings_past_a_tile(rank, own)
+
+
+def _poolings_past_a_tile(rank: int, own: str) -> list[Call]:
+    """One option beside one size that is past the end of a vector or a tile; and windows that only some images have."""
+    d = cycle((6, 7, 5), rank)
+    options: list[dict[str, Any]] = [
+        *({"window": 2, "padding": 1}, {"window": 3, "stride": 1}, {"window": 3, "stride": 2, "padding": 1}),
+        {"window": 2, "dilation": 2} if own == "dilation" else {"window": 2, "padding": 1, own: True},
+    ]
+    larger = [(35, 1, *d), (1, 35, *d), *((1, 1, *d[:axis], 35, *d[axis + 1 :]) for axis in {0, rank - 1})]
+    return [
+        *(pool_call(size, **o) for size in larger for o in options),
+        # One answer for each map, of more than two images; and windows that hang over both edges.
+        pool_call((3, 2, *[3] * rank), window=3),
+        pool_call((2, 2, *[2] * rank), window=4, stride=1, padding=1),
+        pool_call((2, 2, *d), window=cycle((1, 3), rank), stride=cycle((2, 1), rank)),
+        # More elements than 16 bits count.
+        *[pool_call((1, 1, 182, 183), window=2)] * (rank == 2),
+    ]
 
 
 def rotations(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:

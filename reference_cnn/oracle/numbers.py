@@ -24,6 +24,8 @@ Shapes = dict[str, tuple[int, ...]]
 STEPS = [(5, 1.0), (3, 1.0), (2, 1.0), (1, 1.0)] + [(1, 2.0**-k) for k in range(1, 30)]
 # Elements of o and y of whose error rounding in between may take whole numbers to others.
 MANY = 500
+# So many classes a row far from 0 may have.
+LONGEST_FAR = 17
 # A number of many digits.
 DIGITS = 0.7310585786300049
 # From so many filters or neurons on, one bias is 0: somebody may then take all of them for none.
@@ -100,7 +102,7 @@ class Draw:
 
     def huge(self, distinct: Array) -> Array:
         """In the order of these integers, nearly as large as numbers of the dtype are."""
-        return np.ldexp(distinct, int(bounds.finfo(self.case.dtype).maxexp) - 12)
+        return np.ldexp(distinct, int(bounds.finfo(self.case.dtype).maxexp) - int(np.abs(distinct).max()).bit_length())
 
     def one_of_each(self, shape: tuple[int, ...]) -> Array:
         """A 1 in each map, and zeros."""
@@ -133,7 +135,11 @@ class Draw:
             return scale * numbers
         turn = np.indices(shape[:-1]).sum(axis=0)[..., None]
         wide = min(scale, SPREADS[self.case.dtype]) * numbers
-        rows = np.where(turn % 2 == 0, wide, np.where(turn % 4 == 1, scale, -scale) + 2 * numbers)
+        # Some ascend: the largest is the last, which loops miss.
+        wide = np.where(turn % 4 == 2, np.sort(wide, axis=-1), wide)
+        # Of many distant ones a running sum of logarithms, which is right, would keep too few digits.
+        far = scale if shape[-1] <= LONGEST_FAR else 0
+        rows = np.where(turn % 2 == 0, wide, np.where(turn % 4 == 1, far, -far) + 2 * numbers)
         return np.where(turn == 4, 0, rows)
 
 

@@ -68,7 +68,11 @@ def logits_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
         Call((("z", shape),))
         for shape in [(37, 131), (128, 3), (3, 128), *[(260, 3), (2, 1030)] * (not dtype.endswith("16"))]
     ]
-    return [*fixed, *large] + [draw_logits(draw) for _ in range(effort.drawn)]
+    # Wide rows and distant ones with what remains of vectors and tiles, of up to 128 classes and 32 rows.
+    hard = [
+        Call((("z", shape),), scale=s) for s in scales[2:] for shape in [(5, 5), (5, 9), (5, 19), (9, 137), (37, 4)]
+    ]
+    return [*fixed, *large, *hard] + [draw_logits(draw) for _ in range(effort.drawn)]
 
 
 def draw_logits(draw: Draw) -> Call:
@@ -116,6 +120,7 @@ ASKING: dict[Family, Asking] = {
             *logits_calls(draw, dtype, effort),
             Call((("z", (7,)),)),
             Call((("z", (2, 3, 4)),)),
+            Call((("z", (2, 3, 11)),), scale=OFFSETS[dtype]),
             Call((("z", (2, 3, 2, 4)),)),
         ],
         lambda draw, rank, offered: draw_logits(draw),

@@ -46,14 +46,16 @@ CALLS = 6
 
 
 def special_calls(function: str, fixed: list[Call]) -> list[Call]:
-    """Return some of the fixed calls with a NaN, or an infinity, in an argument."""
+    """Return some of the fixed calls, the simplest with each feature among them, with a NaN or an infinity."""
     some = fixed[:: max(len(fixed) // CALLS, 1)][:CALLS]
+    for feature in sorted({feature for call in fixed for feature in call.features}):
+        some.append(min((call for call in fixed if feature in call.features), key=lambda call: len(call.features)))
     if LAYERS[function].family in WINDOWED:
         # Where a window is one element, there may be other code.
         some += [call for call in fixed if _one_by_one(call)][:1]
     found = [
         (call.with_bias() if special[1] == "b" else call)._replace(special=special)
-        for call in some
+        for call in dict.fromkeys(some)
         for special in ASKED.get(function, [])
     ]
     if function == "max_pool_backward":

@@ -46,13 +46,20 @@ def _help(failure: Failure) -> str:
             f"of another language by hand [PROTO-D1].{flush}"
         )
     if failure.kind in ("shape", "dtype", "note"):
-        return f"help: What is owed is an array like the right one, of {case.dtype}."
-    if case.call.special == TIES:
-        return "help: Equal maxima share a window's gradient in any way, but the parts must add up to it."
+        sizes = "Look at how sizes follow from the options, and for axes that are kept or dropped."
+        return f"help: {sizes if failure.kind == 'shape' else f'What is owed is an array of {case.dtype}.'}"
     if case.call.special:
-        number, argument = case.special
-        return f"help: The {number:g} in {argument} has to reach what it is a factor or a term of, and nothing else."
+        return f"help: {_special_help(failure)}"
     return "help: No known mistake explains every answer. Work this case out by hand, and compare step by step."
+
+
+def _special_help(failure: Failure) -> str:
+    if failure.case.call.special == TIES:
+        return "Equal maxima share a window's gradient in any way, but the parts must add up to it."
+    number, argument = failure.case.special
+    if math.isinf(number) and failure.got is not None and math.isnan(failure.got):
+        return f"The {number:g} in {argument} met a 0, or its opposite, which makes NaN: choose, do not multiply."
+    return f"The {number:g} in {argument} has to reach what it is a factor or a term of, and nothing else."
 
 
 def _diagnosis(failure: Failure) -> list[str]:

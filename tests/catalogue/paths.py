@@ -6,7 +6,7 @@ from itertools import combinations, permutations
 from reference_cnn.oracle.call import Call, windows_of
 
 # Sizes after which a tile, a vector or a counter of this many elements is at its end.
-TILES = (1, 8, 32, 128, 256, 1024, 4096)
+TILES = (1, 4, 8, 16, 32, 64, 128, 256, 1024, 4096)
 
 
 def paths(call: Call) -> frozenset[str]:

@@ -10,7 +10,17 @@ import pytest
 from diagnosing import answers, drawn_pairs, made, verdict, ways, wrong
 from test_mistakes import FAINT, SILENT, naive_forward
 
-from reference_cnn import conv_backward, conv_forward, dense_backward, dense_forward, sigmoid, sigmoid_prime, softmax
+from reference_cnn import (
+    avg_pool_backward,
+    avg_pool_forward,
+    conv_backward,
+    conv_forward,
+    dense_backward,
+    dense_forward,
+    sigmoid,
+    sigmoid_prime,
+    softmax,
+)
 from reference_cnn.cli import main
 from reference_cnn.oracle import cases, check
 from reference_cnn.oracle.diagnose import LARGE, diagnose
@@ -244,6 +254,14 @@ THEIRS: list[tuple[str, Function, tuple[str, ...]]] = [
         ("added-epsilon",),
     ),
     ("sigmoid_prime", lambda z: z - z * z, ("prime-of-input",)),
+    *(
+        (name, lambda *a, f=f, by=by, **o: f(*a, **{**o, "include_padding": by}), (f"{named}divisor",))
+        for name, f, named in (
+            ("avg_pool_forward", avg_pool_forward, "pool-"),
+            ("avg_pool_backward", avg_pool_backward, "pool-backward-"),
+        )
+        for by in (False, True)
+    ),
 ]
 
 

@@ -97,6 +97,11 @@ def _other_divisor(below: Implementation) -> Implementation:
     return lambda *a, **o: below(*a, **{**o, "include_padding": not o.get("include_padding", False)})
 
 
+def _one_divisor(include: bool) -> Wrap:
+    """Whatever is asked for."""
+    return lambda below: lambda *a, **o: below(*a, **{**o, "include_padding": include})
+
+
 def _undivided(below: Implementation) -> Implementation:
     def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
         counts = _counts(x, _windows(x, window, o), bool(o.get("include_padding", False)))
@@ -147,7 +152,7 @@ POOLING = (
         "You count padding in the average where it is not to be counted, or the reverse.",
         "Divide by the number of elements of x in the window, unless include_padding is asked for.",
         "no padding",
-        {"avg_pool_forward": (_other_divisor,)},
+        {"avg_pool_forward": (_other_divisor, _one_divisor(False), _one_divisor(True))},
         ("tract#2851✓", "ORT#27375✓"),
     ),
     Mistake(
@@ -155,7 +160,7 @@ POOLING = (
         "Your backward pass divides by something else than the forward pass.",
         "Divide by the count that the forward pass divides by.",
         "no padding",
-        {"avg_pool_backward": (_other_divisor, _undivided)},
+        {"avg_pool_backward": (_other_divisor, _undivided, _one_divisor(False), _one_divisor(True))},
         ("pytorch#198119",),
     ),
     Mistake(

@@ -1,0 +1,133 @@
+"""Code of its own for a size and an option, or for a kind of layer and an option, is asked about.
+
+An independent opponent had a hundred such layers called right, each wrong on one of these paths alone.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from strategies import Array
+
+from reference_cnn.oracle import cases
+from reference_cnn.oracle.call import Call, windows_of
+from reference_cnn.oracle.judge import judge
+from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.targets.ask import ask
+
+# Whether a call takes the path: of x, w (the window's size for a pooling), whether there is a bias, and the options.
+Path = Callable[[tuple[int, ...], tuple[int, ...], bool, dict[str, Any]], bool]
+
+
+def per(form: str, value: Any) -> bool:
+    """Whether an option has a value for each axis, or for each side of each."""
+    return isinstance(value, tuple) and form == ("side" if isinstance(value[0], tuple) else "axis")
+
+
+def grouped(x: tuple[int, ...], o: dict[str, Any]) -> bool:
+    """Neither a plain convolution nor a depthwise one."""
+    return bool(1 < o.get("groups", 1) < x[1])
+
+
+CONVOLUTIONS: dict[str, Path] = {
+    "a bias beyond 64 channels": lambda x, w, b, o: b and x[1] > 64 and not o,
+    "a bias beyond 64 filters": lambda x, w, b, o: b and w[0] > 64 and w[0] % 64 > 0 and not o,
+    "a bias beyond 32 images": lambda x, w, b, o: b and x[0] > 32 and not o,
+    "a bias beyond 64 columns": lambda x, w, b, o: b and x[3] > 65 and (x[3] - w[3] + 1) % 64 > 0 and not o,
+    "padding beyond 16 channels": lambda x, w, b, o: x[1] > 16 and o == {"padding": 1},
+    "stride beyond 16 channels": lambda x, w, b, o: x[1] > 16 and o == {"stride": 2},
+    "dilation beyond 16 channels": lambda x, w, b, o: x[1] > 16 and o == {"dilation": 2},
+    "stride beyond 16 filters": lambda x, w, b, o: w[0] > 16 and o == {"stride": 2},
+    "groups beyond 16 images": lambda x, w, b, o: x[0] > 16 and "groups" in o,
+    "padding beyond 8 images": lambda x, w, b, o: x[0] > 8 and o == {"padding": 1},
+    "same beyond 16 columns": lambda x, w, b, o: x[3] > 16 and o == {"padding": "same"},
+    "groups beyond 16 columns": lambda x, w, b, o: x[3] > 16 and o == {"groups": 2},
+    "padded dilation beyond 16 columns": lambda x, w, b, o: x[3] > 20 and set(o) == {"dilation", "padding"},
+    "strided groups beyond 16 columns": lambda x, w, b, o: x[3] > 33 and set(o) == {"groups", "stride"},
+    "1×1 beyond 8 channels": lambda x, w, b, o: w[2:] == (1, 1) and x[1] > 8 and not o,
+    "1×1 beyond 8 filters": lambda x, w, b, o: w[2:] == (1, 1) and w[0] > 8 and not o,
+    "1×1 beyond 4 images": lambda x, w, b, o: w[2:] == (1, 1) and x[0] > 4 and not o,
+    "3×3 beyond 4 filters": lambda x, w, b, o: w[2:] == (3, 3) and w[0] > 4 and not o and x[1] == 1,
+    "3×3 at stride 2 beyond 3 channels": lambda x, w, b, o: w[2:] == (3, 3) and x[1] > 3 and o == {"stride": 2},
+    "more than 4 groups of several": lambda x, w, b, o: o.get("groups", 1) > 4 and w[1] > 1,
+    "a bias of plain groups": lambda x, w, b, o: b and grouped(x, o) and len(o) == 1 and w[2:] != (1, 1),
+    "a bias of strided 1×1 groups": lambda x, w, b, o: b and grouped(x, o) and "stride" in o and w[2:] == (1, 1),
+    "a bias of plain depthwise ones": lambda x, w, b, o: b and o == {"groups": x[1]} and x[1] > 2,
+    "a bias of large kernels": lambda x, w, b, o: b and min(w[2:]) >= 6,
+    "groups of large kernels": lambda x, w, b, o: o.get("groups", 1) > 1 and min(w[2:]) >= 5,
+    "large kernels with pads per side": lambda x, w, b, o: per("side", o.get("padding")) and min(w[2:]) >= 5,
+    "1×1 with strides": lambda x, w, b, o: w[2:] == (1, 1) and per("axis", o.get("stride")),
+    "1×1 with pads per side": lambda x, w, b, o: w[2:] == (1, 1) and per("side", o.get("padding")),
+    "patches with pads per side": lambda x, w, b, o: per("side", o.get("padding")) and o.get("stride") == w[2] == w[3],
+    "a bias of patches that are no squares": lambda x, w, b, o: b and o.get("stride") == w[2:] and w[2] != w[3],
+    "a bias of one row": lambda x, w, b, o: b and x[2] == 1 < x[3] and w[3] > 1,
+    "a bias of kernels like the image": lambda x, w, b, o: b and x[2:] == w[2:] and max(w[2:]) > 1 and not o,
+}  # fmt: skip
+POOLINGS: dict[str, Path] = {
+    "padding beyond 8 channels": lambda x, w, b, o: x[1] > 8 and o == {"padding": 1},
+    "overlap beyond 8 channels": lambda x, w, b, o: x[1] > 9 and o == {"stride": 1} and w == (3, 3),
+    "overlap beyond 8 images": lambda x, w, b, o: x[0] > 9 and o == {"stride": 1},
+    "padded overlap beyond 8 channels": lambda x, w, b, o: x[1] > 9 and o == {"stride": 2, "padding": 1},
+    "overlap beyond 16 columns": lambda x, w, b, o: x[3] > 16 and o == {"stride": 1},
+    "three images, each one window": lambda x, w, b, o: x[0] == 3 and x[2:] == w,
+    "windows over both edges": lambda x, w, b, o: min(w) > max(x[2:]),
+}
+FAMILIES: dict[str, dict[str, Path]] = {
+    **dict.fromkeys(("conv_forward", "conv_backward"), CONVOLUTIONS),
+    **dict.fromkeys(("max_pool_forward", "max_pool_backward", "avg_pool_forward", "avg_pool_backward"), POOLINGS),
+}
+TAKEN = [(f, path) for f, paths in FAMILIES.items() for path in paths if "bias" not in path or f == "conv_forward"]
+
+
+def rejected(function: str, implementation: Callable[..., Any], seed: int) -> bool:
+    """Whether one of the standard cases shows that it is wrong."""
+    return any(judge(case, ask(implementation, case)).failure for case in cases(function, seed=seed))
+
+
+@pytest.mark.spec("ORC-D2", "ORC-D8")
+@pytest.mark.parametrize(("function", "path"), TAKEN)
+def test_a_path_of_its_own_is_taken(function: str, path: str) -> None:
+    layer = LAYERS[function]
+
+    def wrong(*arguments: Any, **options: Any) -> Any:
+        answer = layer.reference(*arguments, **options)
+        named = dict(zip((*layer.arguments, *layer.positional), arguments))
+        if "window" in named:
+            call = Call((("x", named["x"].shape),), (("window", named["window"]), *options.items()))
+            kernel: tuple[int, ...] = windows_of(call).kernel
+        else:
+            kernel = named["w"].shape
+        if not FAMILIES[function][path](named["x"].shape, kernel, named.get("b") is not None, options):
+            return answer
+        return tuple(2 * a for a in answer) if isinstance(answer, tuple) else 2 * answer + 1
+
+    assert all(rejected(function, wrong, seed) for seed in range(2))
+
+
+def rows_without_maximum(rows: Callable[[Array], Any]) -> Callable[[Array], Array]:
+    """A softmax that looks for the largest in a part of each row, or not at all."""
+
+    def softmax(z: Array) -> Array:
+        with np.errstate(all="ignore"):
+            e = np.exp(z - rows(z))
+            return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+    return softmax
+
+
+SOFTMAX = {
+    "the first 64": lambda z: z[..., :64].max(axis=-1, keepdims=True),
+    "whole vectors of 4": lambda z: z[..., : max(z.shape[-1] // 4 * 4, 1)].max(axis=-1, keepdims=True),
+    "whole vectors of 32": lambda z: z[..., : z.shape[-1] // 32 * 32 or None].max(axis=-1, keepdims=True),
+    "none on three axes": lambda z: z.max(axis=-1, keepdims=True) if z.ndim < 3 else 0,
+    "none after 32 rows": lambda z: np.where(np.arange(len(z))[:, None] < 32, z.max(axis=-1, keepdims=True), 0)
+    if z.ndim == 2 else z.max(axis=-1, keepdims=True),
+}  # fmt: skip
+
+
+@pytest.mark.spec("ORC-D2", "ACT-F3")
+@pytest.mark.parametrize("rows", SOFTMAX)
+def test_the_largest_logit_is_looked_for_everywhere(rows: str) -> None:
+    for seed in range(2):
+        assert rejected("softmax", rows_without_maximum(SOFTMAX[rows]), seed)

@@ -1,0 +1,81 @@
+"""Which other dtypes a function is said to be right in."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference_cnn import conv_forward, relu, sigmoid, softmax
+from reference_cnn.oracle import check
+from reference_cnn.oracle.cases import DTYPES
+
+
+@pytest.mark.spec("ORC-D16")
+def test_dtypes_in_which_every_such_call_is_right_are_said() -> None:
+    def words(*doubled: tuple[str, int]) -> str:
+        """What is said of a rectifier that is wrong in a dtype from a number of axes on, and judged in float32."""
+
+        def wrong(z: Any) -> Any:
+            return relu(z) * (1 + any(z.dtype == dtype and z.ndim >= axes for dtype, axes in doubled))
+
+        failure = check({"relu": wrong}, dtype="float32", functions=["relu"]).results["relu"].failure
+        assert failure is not None
+        return failure.condition
+
+    assert words(("float32", 1)).endswith(" The same calls are answered rightly in float64, float16, bfloat16.")
+    assert words(("float32", 3), ("float64", 4)).endswith(
+        "more than 2 axes. The same calls are answered rightly in float16, bfloat16."
+    )
+    assert "answered rightly" not in words(*((dtype, 1) for dtype in DTYPES))
+
+
+@pytest.mark.spec("ORC-D16")
+def test_what_goes_away_when_it_is_asked_again_is_not_blamed_on_the_dtype() -> None:
+    count = 0
+
+    def warming_up(z: Any) -> Any:
+        nonlocal count
+        count += 1
+        return relu(z) + (count <= 5)
+
+    failure = check({"relu": warming_up}, functions=["relu"]).results["relu"].failure
+    assert failure is not None
+    assert "rightly" not in failure.condition
+    # Strictly, an answer of a wider dtype is wrong in float16 too, and nothing but float64 is right.
+    wide = check({"relu": lambda z: relu(z.astype(float))}, dtype="float32", strict=True, functions=["relu"])
+    failure = wide.results["relu"].failure
+    assert failure is not None
+    assert failure.condition == "The same calls are answered rightly in float64."
+
+
+@pytest.mark.spec("ORC-D16")
+def test_what_the_calls_before_have_left_behind_is_not_blamed_on_the_dtype() -> None:
+    padded = set()
+
+    def remembering(x: Any, w: Any, b: Any = None, **o: Any) -> Any:
+        if "padding" in o:
+            padded.add(x.dtype)
+            return conv_forward(x, w, b, **o)
+        return conv_forward(x, w, b, **o) + (x.dtype in padded)
+
+    failure = check({"conv_forward": remembering}, profile="quick").results["conv_forward"].failure
+    assert failure is not None
+    assert "rightly" not in failure.condition
+
+
+@pytest.mark.spec("ORC-D16")
+def test_where_the_bound_of_a_dtype_admits_the_wrong_answers_too_it_is_not_said_to_be_right() -> None:
+    failure = check({"sigmoid": lambda z: sigmoid(z) * (1 + 1e-5)}, profile="quick").results["sigmoid"].failure
+    assert failure is not None
+    assert "rightly" not in failure.condition
+
+
+@pytest.mark.spec("ORC-D16")
+def test_smaller_numbers_are_not_the_same_call_in_another_dtype() -> None:
+    def flat(z: Any) -> Any:
+        wide = np.ptp(z.astype(float), axis=-1, keepdims=True) > 100
+        return np.where(wide, 1 / z.shape[-1], softmax(z)).astype(z.dtype)
+
+    failure = check({"softmax": flat}).results["softmax"].failure
+    assert failure is not None
+    assert "rightly" not in failure.condition
