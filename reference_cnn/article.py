@@ -12,7 +12,7 @@ import numpy as np
 from reference_cnn._validate import Array
 from reference_cnn._windows import Padding, PerAxis
 from reference_cnn.activation import sigmoid, sigmoid_prime
-from reference_cnn.conv import conv_forward, kernel_gradients
+from reference_cnn.conv import conv_forward, parameter_gradients
 from reference_cnn.dense import dense_backward, dense_forward
 from reference_cnn.loss import squared_error, squared_error_prime
 
@@ -86,7 +86,7 @@ def backward(
     dz2 = squared_error_prime(layers.o, y) * sigmoid_prime(layers.z2)
     dense = dense_backward(dz2, layers.a1.reshape(len(x), -1), p.weights)
     dz1 = dense.dx.reshape(layers.z1.shape) * sigmoid_prime(layers.z1)
-    filters, b1 = kernel_gradients(dz1, x, p.filters, stride=stride, padding=padding)
+    filters, b1 = parameter_gradients(dz1, x, p.filters, stride=stride, padding=padding)
     return Parameters(filters, b1, dense.dw, dense.db)
 
 

@@ -151,21 +151,19 @@ def conv_backward(
     return ConvGradients(_dx(call), _dw(call), _db(call.dz))
 
 
-def kernel_gradients(
+def parameter_gradients(
     dz: ArrayLike,
     x: ArrayLike,
     w: ArrayLike,
     *,
     stride: PerAxis = 1,
     padding: Padding = 0,
-    dilation: PerAxis = 1,
-    groups: int = 1,
 ) -> tuple[Array, Array]:
     """The dw and db of `conv_backward`, for a first layer: nobody asks for the dx of what is data, half of the work.
 
     Arguments, results and errors as there.
     """
-    call = _backward_call("kernel_gradients", dz, x, w, stride, padding, dilation, groups)
+    call = _backward_call("parameter_gradients", dz, x, w, stride, padding, dilation=1, groups=1)
     return _dw(call), _db(call.dz)
 
 
@@ -201,7 +199,7 @@ def _dx(call: _Backward) -> Array:
         scattered, inside = windows.padded(x[images].shape, kernel.dtype)
         targets = windows.view(scattered, writeable=True)
         for rows in blocks:
-            target, d = _rows(targets, rows), _errors(dz, images, rows, groups, errors)
+            target, d = _rows(targets, rows), _upstream(dz, images, rows, groups, errors)
             product = np.matmul(kernel, d, out=products.shaped(*kernel.shape[:2], d.shape[2]))
             parts = product.reshape(_channels_first(target).shape)
             for k in np.ndindex(windows.kernel):
@@ -221,7 +219,7 @@ def _dw(call: _Backward) -> Array:
     for images, blocks in windows.blocks(x.shape):
         taps = windows.view(_pad(x[images], windows, dw.dtype))
         for rows in blocks:
-            d = _errors(dz, images, rows, groups, errors)
+            d = _upstream(dz, images, rows, groups, errors)
             dw += _columns(taps, rows, groups, columns) @ d.swapaxes(1, 2)
     return dw.swapaxes(1, 2).reshape(w.shape).astype(dtype, copy=False)
 
@@ -293,7 +291,7 @@ def _images_first(taps: Array) -> Array:
     return taps.transpose(rank, rank + 1, *range(rank), *range(rank + 2, taps.ndim))
 
 
-def _errors(dz: Array, images: slice, rows: slice, groups: int, scratch: Scratch) -> Array:
+def _upstream(dz: Array, images: slice, rows: slice, groups: int, scratch: Scratch) -> Array:
     """Some images and rows of dz (N, F, *O) as one matrix per group, (groups, F/groups, N·|O|)."""
     part = dz.reshape(len(dz), groups, -1, *dz.shape[2:])[images, :, :, rows]
     return _contiguous(part.transpose(1, 2, 0, *range(3, part.ndim)), scratch).reshape(*part.shape[1:3], -1)

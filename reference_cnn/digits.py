@@ -8,7 +8,7 @@ import numpy as np
 
 from reference_cnn._validate import Array
 from reference_cnn.activation import relu, relu_prime
-from reference_cnn.conv import conv_backward, conv_forward, kernel_gradients
+from reference_cnn.conv import conv_backward, conv_forward, parameter_gradients
 from reference_cnn.dense import dense_backward, dense_forward
 from reference_cnn.loss import cross_entropy, cross_entropy_prime
 from reference_cnn.pooling import max_pool_backward, max_pool_forward
@@ -80,7 +80,7 @@ def backward(p: Parameters, x: Array, layers: Layers, labels: Array) -> Paramete
     dz2 = max_pool_backward(dense.dx.reshape(layers.p2.shape), relu(layers.z2), POOL) * relu_prime(layers.z2)
     second = conv_backward(dz2, layers.p1, p.w2, padding="same")
     dz1 = max_pool_backward(second.dx, relu(layers.z1), POOL) * relu_prime(layers.z1)
-    w1, b1 = kernel_gradients(dz1, x, p.w1, padding="same")
+    w1, b1 = parameter_gradients(dz1, x, p.w1, padding="same")
     return Parameters(w1, b1, second.dw, second.db, dense.dw, dense.db)
 
 

@@ -40,10 +40,10 @@ def test_every_mistake_is_rejected_in_each_dtype_in_which_it_can_show(function: 
     for seed in range(2):
         asked = cases(function, dtype=dtype, seed=seed)
         for mistake, way in ways(function):
-            implementation = made(function, (mistake, way))
-            rejected = any(judge(case, ask(implementation, case)).failure for case in asked)
             if mistake.id in FAINT and dtype != "float64":
                 continue
+            implementation = made(function, (mistake, way))
+            rejected = any(judge(case, ask(implementation, case)).failure for case in asked)
             assert rejected == (dtype not in SILENT.get(mistake.id, ())), f"{mistake.id} {way}, seed {seed}"
 
 

@@ -14,7 +14,7 @@ import pytest
 from strategies import Array
 
 from reference_cnn import article, conv_backward, conv_forward, dense_backward, sigmoid_prime, squared_error_prime
-from reference_cnn.conv import kernel_gradients
+from reference_cnn.conv import parameter_gradients
 from reference_cnn.datasets import article_images
 
 STEPS, RATE = 50, 0.0003
@@ -95,7 +95,7 @@ def a_billionth_more(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def disturbed_kernel(*arguments: Any, **options: Any) -> tuple[Array, Array]:
-    dw, db = kernel_gradients(*arguments, **options)
+    dw, db = parameter_gradients(*arguments, **options)
     return dw * (1 + 1e-9), db
 
 
@@ -106,7 +106,7 @@ def disturbed_step(p: article.Parameters, g: article.Parameters, rate: float) ->
 
 DISTURBED: dict[str, Callable[..., Any]] = {
     "conv_forward": a_billionth_more(conv_forward),
-    "kernel_gradients": disturbed_kernel,
+    "parameter_gradients": disturbed_kernel,
     "dense_backward": a_billionth_more(dense_backward),
     "sigmoid_prime": a_billionth_more(sigmoid_prime),
     "squared_error_prime": a_billionth_more(squared_error_prime),

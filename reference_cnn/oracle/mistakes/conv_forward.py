@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle.mistakes.entry import Mistake, Options, Wrap, answering, asking, gradients
+from reference_cnn.oracle.mistakes.entry import NARROWER, Mistake, Options, Wrap, answering, asking, gradients
 
 
 def _space(a: Array) -> tuple[int, ...]:
@@ -119,7 +119,7 @@ def _running_sum(below: Callable[..., Any]) -> Callable[..., Any]:
     """Every tap and channel is added, and every sum rounded to half precision (float32 for float64)."""
 
     def wrong(x: Array, w: Array, b: Any = None, **o: Any) -> Array:
-        narrow = np.float32 if x.dtype == np.float64 else np.float16 if x.dtype == np.float32 else x.dtype
+        narrow = NARROWER.get(x.dtype, x.dtype)
         zero = np.zeros_like(w)
         total: Array | None = None
         for tap in np.ndindex(w.shape[1:]):

@@ -11,6 +11,8 @@ from reference_cnn._validate import Array
 Implementation = Callable[..., Any]
 Wrap = Callable[[Implementation], Implementation]
 Options = dict[str, Any]
+# The dtype in which somebody may compute who should do so in the wider one.
+NARROWER: dict[Any, Any] = {np.dtype(np.float64): np.float32, np.dtype(np.float32): np.float16}
 
 
 @dataclass(frozen=True)

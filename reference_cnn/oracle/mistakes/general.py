@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, Wrap, mapped
+from reference_cnn.oracle.mistakes.entry import NARROWER, Implementation, Mistake, Wrap, mapped
 
 # Derivatives with one result, and those with three.
 ONE = (
@@ -13,7 +13,6 @@ ONE = (
     *("squared_error_prime", "cross_entropy_prime"),
 )
 THREE = ("conv_backward", "dense_backward")
-NARROWER = {np.dtype(np.float64): np.float32, np.dtype(np.float32): np.float16}
 # Those that do not add up products: of sums it is the accumulation that is narrow.
 ROUNDED = ("relu", "max_pool_forward", "sigmoid", "sigmoid_prime", "softmax", "softmax_backward", "cross_entropy",
            "cross_entropy_prime")  # fmt: skip
