@@ -58,10 +58,17 @@ def _maps(*maps: list[list[float]]) -> Array:
 SPECIAL: dict[str, list[Question]] = {
     "flipped-kernel": [Question({"x": _image([1, 7, 2], [11, 1, 23], [2, 2, 2]), "w": _image([1, 1], [0, 1])})],
     "transposed-kernel": [Question({"x": _image([1, 2], [3, 4]), "w": _image([1, 2], [0, 1])})],
+    "short-kernel-loop": [Question({"x": _image([1, 2, 3]), "w": _image([1, 10])})],
+    "interleaved-channels": [
+        Question({"x": _maps([[1]], [[2]], [[3]], [[4]]), "w": _maps([[1]], [[10]]).repeat(2, axis=0)}, {"groups": 2})
+    ],
     "short-loop": [Question({"x": _image([1, 2, 3]), "w": _image([2, 1])})],
     "stride-axis": [Question({"x": _image([2, 5, 1, 3]), "w": _image([-1])}, {"stride": (2, 3)})],
     "ignored-dilation": [Question({"x": _image([1, 2, 3]), "w": _image([1, 10])}, {"dilation": 2, "stride": 2})],
     "dilation-plus-one": [Question({"x": _image([1, 2, 3, 4]), "w": _image([1, 10])}, {"dilation": 2, "stride": 2})],
+    "dilation-axis": [
+        Question({"x": _image([1, 2, 3, 4, 5]), "w": _image([1, 10])}, {"dilation": (1, 2), "stride": 2})
+    ],
     "stride-dilation": [Question({"x": _image([1, 2, 3]), "w": _image([1, 10])}, {"stride": 2})],
     "same-lower": [Question({"x": _image([1, 2]), "w": _image([1, 10])}, {"padding": "same"})],
     "pad-half": [Question({"x": _image([1, 2, 3, 4]), "w": _image([1, 10, 100])}, {"padding": "same", "stride": 2})],
@@ -124,6 +131,8 @@ SPECIAL: dict[str, list[Question]] = {
     "relu-mask": [Question({"z": np.array([-1.0, 0, 1])})],
     "softmax-global-max": [Question({"z": np.array([[1000.0, 1000], [0, 0]])})],
     "softmax-no-max": [Question({"z": np.array([[1000.0, 1000]])})],
+    "softmax-no-sum": [Question({"da": np.array([[1.0, 0]]), "a": np.array([[0.75, 0.25]])})],
+    "softmax-unweighted": [Question({"da": np.array([[1.0, 0]]), "a": np.array([[0.75, 0.25]])})],
     "softmax-axis": [Question({"z": np.array([[0.0, 2], [1, 1]])})],
     "log-of-softmax": [Question({"z": np.array([[0.0, 1000]]), "labels": np.array([0])})],
     "added-epsilon": [Question({"z": np.array([[0.0, 40]]), "labels": np.array([0])})],

@@ -225,6 +225,40 @@ def last_image(dz: Any, x: Any, w: Any) -> Any:
     return {"dw": dw}
 
 
+def bias_in_the_loop(x: Any, w: Any, b: Any = None) -> Any:
+    z = np.zeros((len(x), len(w), *(i - k + 1 for i, k in zip(x.shape[2:], w.shape[2:]))))
+    for i, j in np.ndindex(w.shape[2:]):
+        z += np.einsum("nchw,fc->nfhw", x[:, :, i : i + z.shape[2], j : j + z.shape[3]], w[:, :, i, j])
+        z += 0 if b is None else b[:, None, None]
+    return z
+
+
+def one_column_less(x: Any, w: Any) -> Any:
+    return naive_forward(x, np.concatenate([w[..., :-1], 0 * w[..., -1:]], axis=-1), flip=False)
+
+
+def taps_assigned(dz: Any, x: Any, w: Any) -> Any:
+    dx = np.zeros(x.shape)
+    for i, j in np.ndindex(w.shape[2:]):
+        dx[:, :, i : i + dz.shape[2], j : j + dz.shape[3]] = np.einsum("nfhw,fc->nchw", dz, w[:, :, i, j])
+    return {"dx": dx}
+
+
+def masks_assigned(dy: Any, x: Any, window: int, stride: int | None = None) -> Any:
+    dx, step = np.zeros(x.shape), stride or window
+    for n, c, i, j in np.ndindex(dy.shape):
+        rows, columns = (slice(k * step, k * step + window) for k in (i, j))
+        part = x[n, c, rows, columns]
+        dx[n, c, rows, columns] = (part == part.max()) * dy[n, c, i, j]
+    return dx
+
+
+def sums(x: Any, window: int, stride: int | None = None) -> Any:
+    step = stride or window
+    views = np.lib.stride_tricks.sliding_window_view(x, (window, window), (2, 3))[:, :, ::step, ::step]
+    return views.sum(axis=(4, 5))
+
+
 def safe_softmax(z: Any) -> Any:
     e = np.exp(z - z.max(axis=-1, keepdims=True))
     return e / (e.sum(axis=-1, keepdims=True) + 1e-8)
@@ -235,6 +269,13 @@ THEIRS: list[tuple[str, Function, tuple[str, ...]]] = [
     ("conv_forward", lambda x, w: naive_forward(x, w, flip=True), ("flipped-kernel",)),
     ("conv_forward", lambda x, w: naive_forward(x, w.transpose(0, 1, 3, 2), flip=False), ("transposed-kernel",)),
     ("conv_backward", last_image, ("dw-last-image",)),
+    ("conv_forward", bias_in_the_loop, ("bias-per-tap",)),
+    ("conv_forward", one_column_less, ("short-kernel-loop",)),
+    ("conv_backward", taps_assigned, ("dx-overwrite",)),
+    ("max_pool_backward", masks_assigned, ("pool-overwrite",)),
+    ("avg_pool_forward", sums, ("pool-sum",)),
+    ("softmax_backward", lambda da, a: da - (a * da).sum(-1)[..., None], ("softmax-unweighted",)),
+    ("softmax_backward", lambda da, a: a * da, ("softmax-no-sum",)),
     ("dense_forward", summing_integers, ("integer-output",)),
     ("dense_forward", lambda x, w, b=0: x @ w - b, ("subtracted-bias",)),
     ("dense_backward", mean_of_errors, ("mean-over-batch",)),

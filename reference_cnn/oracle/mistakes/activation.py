@@ -145,6 +145,20 @@ ACTIVATION = (
         ("libnd4j#440✓",),
     ),
     Mistake(
+        "softmax-unweighted",
+        "You leave out the factor a of the softmax's derivative.",
+        "Every row is weighted by its own a: dz = a·(da − Σ da·a).",
+        "nowhere",
+        {"softmax_backward": instead(lambda da, a: da - (da * a).sum(axis=-1, keepdims=True))},
+    ),
+    Mistake(
+        "softmax-no-sum",
+        "You leave out the sum in the softmax's derivative: yours is a·da.",
+        "Every output depends on every input: dz = a·(da − Σ da·a).",
+        "errors whose sum Σ da·a is 0",
+        {"softmax_backward": instead(lambda da, a: a * da)},
+    ),
+    Mistake(
         "softmax-global-max",
         "You subtract the largest logit of the whole array: rows far below it become 0/0.",
         "Subtract each row's own maximum.",

@@ -1,6 +1,7 @@
 """Mistakes in the gradient of a convolution's input."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
@@ -27,9 +28,13 @@ def _dx_stride(call: Backward) -> Array:
     return scattered(call.dz, call.x, call.w, _groups(call.options), places(win, stride=(1,) * len(win.stride)))
 
 
-def _dx_overwrite(call: Backward) -> Array:
+def _dx_overwrite(call: Backward, last: Literal["window", "tap"] = "window") -> Array:
     win = windows(call.x, call.w, call.options)
-    return scattered(call.dz, call.x, call.w, _groups(call.options), places(win), overwrite=True)
+    return scattered(call.dz, call.x, call.w, _groups(call.options), places(win), last=last)
+
+
+def _dx_overwrite_taps(call: Backward) -> Array:
+    return _dx_overwrite(call, "tap")
 
 
 def _dx_overwrite_filters(call: Backward) -> Array:
@@ -97,7 +102,11 @@ INPUT_GRADIENT = (
         "In dx you overwrite where windows overlap.",
         "Use += : every window that covers an element adds to its gradient.",
         "a stride no smaller than the window",
-        {"conv_backward": (gradients(dx=_dx_overwrite), gradients(dx=_dx_overwrite_filters))},
+        {
+            "conv_backward": tuple(
+                gradients(dx=change) for change in (_dx_overwrite, _dx_overwrite_filters, _dx_overwrite_taps)
+            )
+        },
         ("cunn#71✓",),
     ),
     Mistake(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle.mistakes.entry import NARROWER, Mistake, Options, Wrap, answering, asking, gradients
+from reference_cnn.oracle.mistakes.entry import NARROWER, Backward, Mistake, Options, Wrap, answering, asking, gradients
 
 
 def _space(a: Array) -> tuple[int, ...]:
@@ -76,6 +76,34 @@ def _interleaved_back(below: Callable[..., Any]) -> Callable[..., Any]:
         return g._replace(dw=g.dw[np.argsort(order)], db=g.db[np.argsort(order)])
 
     return wrong
+
+
+def _channels_in_turn(x: Array, o: Options) -> Array:
+    return np.take(x, _round_robin(x.shape[1], o.get("groups", 1)), axis=1)
+
+
+def _channels_in_turn_back(call: Backward) -> Array:
+    order = _round_robin(call.x.shape[1], call.options.get("groups", 1))
+    return np.take(call.again(x=call.x[:, order]).dx, np.argsort(order), axis=1)
+
+
+def _without_last(*axes: int) -> Callable[[Array], Array]:
+    """The kernel with zeros at the end of these axes."""
+
+    def cut(w: Array) -> Array:
+        w = w.copy()
+        for axis in axes:
+            w[(slice(None),) * (axis % w.ndim) + (-1,)] = 0
+        return w
+
+    return cut
+
+
+def _short_kernel() -> dict[str, tuple[Wrap, ...]]:
+    """A loop over columns, rows, or channels that leaves out the last."""
+    cuts = [_without_last(axis) for axis in (-1, 2, 1)]
+    ways = [_kernel(cut, cut) for cut in cuts]
+    return {name: tuple(way[name][0] for way in ways) for name in ways[0]}
 
 
 def _first_group(x: Array, w: Array, b: Any, o: Options) -> tuple[Any, ...]:
@@ -200,6 +228,21 @@ FORWARD = (
         {"conv_forward": (_interleaved,), "conv_backward": (_interleaved_back,)},
     ),
     Mistake(
+        "interleaved-channels",
+        "You deal input channels out to the groups in turn: channel c to group c % groups.",
+        "The first C/groups channels are the first group's: channel c belongs to group c // (C/groups).",
+        "one group; one channel for each group",
+        {
+            "conv_forward": (asking(lambda x, w, b, o: (_channels_in_turn(x, o), w, b, o)),),
+            "conv_backward": (
+                gradients(
+                    dx=_channels_in_turn_back,
+                    dw=lambda call: call.again(x=_channels_in_turn(call.x, call.options)).dw,
+                ),
+            ),
+        },
+    ),
+    Mistake(
         "ignored-groups",
         "You let every group read the channels of the first.",
         "Group j reads the channels [j·C/groups : (j + 1)·C/groups].",
@@ -222,6 +265,13 @@ FORWARD = (
         {"conv_forward": (_one_channel(-1),)},
     ),
     Mistake(
+        "short-kernel-loop",
+        "Your loop over the kernel ends one too early: its last column, row or channel counts for nothing.",
+        "Go through all of the kernel: range(n) leaves out n itself.",
+        "a kernel that is 0 there",
+        _short_kernel(),
+    ),
+    Mistake(
         "missing-bias",
         "You leave out the bias.",
         "Add b[f] to every output of filter f (b[j] to every output of neuron j).",
@@ -236,6 +286,18 @@ FORWARD = (
         "Add the bias once, after the sum over channels.",
         "one channel; b = 0",
         {"conv_forward": (_bias(lambda b, w: (b * w.shape[1]).astype(b.dtype)),)},
+    ),
+    Mistake(
+        "bias-per-tap",
+        "You add the bias once for every tap of the kernel.",
+        "Add the bias once, after the sum over the kernel.",
+        "1×1 kernels; b = 0",
+        {
+            "conv_forward": (
+                _bias(lambda b, w: (b * w[0].size).astype(b.dtype)),
+                _bias(lambda b, w: (b * w[0, 0].size).astype(b.dtype)),
+            )
+        },
     ),
     Mistake(
         "subtracted-bias",

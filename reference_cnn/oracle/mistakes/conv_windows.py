@@ -18,8 +18,14 @@ def _options(change: Callable[[Array, Array, Options], Options]) -> Wrap:
     return asking(lambda x, w, b, o: (x, w, b, {**o, **change(x, w, o)}))
 
 
-def _stride(choose: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Wrap:
-    return _options(lambda x, w, o: {"stride": choose(windows(x, w, o).stride)})
+def _of_another_axis(name: str) -> dict[str, tuple[Wrap, ...]]:
+    """An option per axis in the reverse order, or the first or the last for all."""
+
+    def chosen(choose: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Wrap:
+        return _options(lambda x, w, o: {name: choose(getattr(windows(x, w, o), name))})
+
+    orders = (lambda s: s[::-1], lambda s: (s[0],) * len(s), lambda s: (s[-1],) * len(s))
+    return {"conv_forward": tuple(map(chosen, orders))}
 
 
 def _same_only(pads: Callable[[Array, Array, Options], Any]) -> dict[str, tuple[Wrap, ...]]:
@@ -78,13 +84,7 @@ WINDOWS = (
         "You use the stride of one axis for another axis.",
         "The first stride moves along rows (height), the second along columns (width).",
         "equal strides on all axes",
-        {
-            "conv_forward": (
-                _stride(lambda s: s[::-1]),
-                _stride(lambda s: (s[0],) * len(s)),
-                _stride(lambda s: (s[-1],) * len(s)),
-            )
-        },
+        _of_another_axis("stride"),
         ("Paddle#20997✓",),
     ),
     Mistake(
@@ -163,6 +163,13 @@ WINDOWS = (
         "With dilation d, tap k reads element o·stride + k·d; d = 1 skips nothing.",
         "calls that leave the dilation out; 1×1 kernels",
         _with(_one_more),
+    ),
+    Mistake(
+        "dilation-axis",
+        "You use the dilation of one axis for another axis.",
+        "The first dilation spreads the kernel's rows, the second its columns.",
+        "equal dilations on all axes",
+        _of_another_axis("dilation"),
     ),
     Mistake(
         "stride-dilation",

@@ -1,6 +1,7 @@
 """Mistakes in pooling."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,8 @@ def _all_ties(below: Implementation) -> Implementation:
     return wrong
 
 
-def _overwriting_max(below: Implementation) -> Implementation:
-    """Windows in order; where one gives an element its dy, what it had is lost."""
+def _overwriting_max(below: Implementation, *, whole_windows: bool = False) -> Implementation:
+    """Windows in order; where one gives an element its dy, or the 0 of its other elements, what it had is lost."""
 
     def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
         win = _windows(x, window, o)
@@ -66,21 +67,27 @@ def _overwriting_max(below: Implementation) -> Implementation:
         view, reads = win.view(whole, writeable=True), _taps(x, win, -np.inf)
         for n, c, *p in np.ndindex(dy.shape):
             one = reads[(..., n, c, *p)]
-            k = np.unravel_index(int(np.argmax(one)), one.shape)
-            view[(*k, n, c, *p)] = dy[(n, c, *p)]
+            if whole_windows:
+                view[(..., n, c, *p)] = np.where(one == one.max(), dy[(n, c, *p)], 0)
+            else:
+                k = np.unravel_index(int(np.argmax(one)), one.shape)
+                view[(*k, n, c, *p)] = dy[(n, c, *p)]
         return inside.copy()
 
     return wrong
 
 
-def _overwriting_average(below: Implementation) -> Implementation:
+def _overwriting_average(below: Implementation, *, by_tap: bool = False) -> Implementation:
+    """Windows in order, or taps."""
+
     def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
         win = _windows(x, window, o)
         whole, inside = win.padded(x.shape, np.float64)
         view = win.view(whole, writeable=True)
         share = dy.astype(np.float64) / _counts(x, win, bool(o.get("include_padding", False)))
+        taps = list(np.ndindex(win.kernel))
         # The last window that covers an element reaches it with its first tap.
-        for k in reversed(list(np.ndindex(win.kernel))):
+        for k in taps if by_tap else taps[::-1]:
             view[k] = share
         return inside.astype(dy.dtype)
 
@@ -100,6 +107,14 @@ def _other_divisor(below: Implementation) -> Implementation:
 def _one_divisor(include: bool) -> Wrap:
     """Whatever is asked for."""
     return lambda below: lambda *a, **o: below(*a, **{**o, "include_padding": include})
+
+
+def _summed(below: Implementation) -> Implementation:
+    def wrong(x: Array, window: Any, **o: Any) -> Array:
+        counts = _counts(x, _windows(x, window, o), bool(o.get("include_padding", False)))
+        return np.asarray((below(x, window, **o).astype(np.float64) * counts).astype(x.dtype))
+
+    return wrong
 
 
 def _undivided(below: Implementation) -> Implementation:
@@ -145,7 +160,17 @@ POOLING = (
         "You overwrite where windows overlap.",
         "Use += : an element gets a share from every window that it belongs to.",
         "a stride no smaller than the window",
-        {"max_pool_backward": (_overwriting_max,), "avg_pool_backward": (_overwriting_average,)},
+        {
+            "max_pool_backward": (_overwriting_max, partial(_overwriting_max, whole_windows=True)),
+            "avg_pool_backward": (_overwriting_average, partial(_overwriting_average, by_tap=True)),
+        },
+    ),
+    Mistake(
+        "pool-sum",
+        "You return the sum of each window: it is not divided.",
+        "Divide by the number of elements of x in the window.",
+        "windows of one element",
+        {"avg_pool_forward": (_summed,)},
     ),
     Mistake(
         "pool-divisor",

@@ -83,7 +83,9 @@ def softmax() -> list[Entry]:
 def softmax_backward() -> list[Entry]:
     """Return the questions of the softmax's gradient; rows of a add up to 1 exactly."""
     return [
-        Entry("plain", Call((("a", (3, 4)),)), f"softmax-diagonal softmax-axis {SIGNS}"),
+        Entry(
+            "plain", Call((("a", (3, 4)),)), f"softmax-diagonal softmax-axis softmax-unweighted softmax-no-sum {SIGNS}"
+        ),
         Entry("one-axis", Call((("a", (5,)),)), "softmax-diagonal"),
         Entry("three-axes", Call((("a", (2, 3, 2)),)), "softmax-axis"),
         *reals(Call((("a", (2, 3)),)), "softmax-diagonal", "narrow-arithmetic"),

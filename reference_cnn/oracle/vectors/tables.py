@@ -17,13 +17,14 @@ REALS: tuple[Kind, ...] = ("float64", "float32", "half")
 # Name, call, what it catches in the forward pass, and what in the backward pass.
 CONVOLUTIONS: list[tuple[str, Call, str, str]] = [
     ("plain", conv_call((3, 2, 5, 4), (4, 2, 3, 2)),
-     "flipped-kernel im2col-order reshaped-output first-channel-only channels-not-summed short-loop swapped-space",
+     "flipped-kernel im2col-order reshaped-output first-channel-only channels-not-summed short-loop"
+     " short-kernel-loop swapped-space",
      "mean-over-batch mean-of-gradients mean-over-positions dw-flipped dw-last-image dw-product-of-means"
      " dw-scrambled-map dw-reshaped-errors dx-unrotated dx-overwrite db-mean db-one-image short-loop im2col-order"
-     " flipped-kernel dw-doubled"
+     " short-kernel-loop flipped-kernel dw-doubled"
      f" {ANY_GRADIENT}"),
     ("bias", conv_call((2, 3, 4, 4), (3, 3, 2, 2), b=True),
-     "missing-bias bias-per-channel subtracted-bias bias-axis", "db-axes"),
+     "missing-bias bias-per-channel bias-per-tap subtracted-bias bias-axis", "db-axes"),
     ("all-alike", conv_call((4, 4, 4, 4), (4, 4, 3, 3), padding=1),
      "transposed-kernel swapped-channels guessed-layout reinterpreted-layout",
      "transposed-kernel dw-transposed dw-swapped-channels db-axes"),
@@ -39,8 +40,9 @@ CONVOLUTIONS: list[tuple[str, Call, str, str]] = [
     ("valid", conv_call((2, 2, 4, 3), (3, 2, 3, 2), padding="valid"), "", ""),
     ("same", conv_call((2, 2, 6, 5), (3, 2, 5, 3), padding="same", stride=(3, 2)), "pad-half same-stride-1", "dx-crop"),
     ("same-odd", conv_call((2, 2, 4, 5), (3, 2, 2, 2), padding="same"), "same-lower", ""),
-    ("groups", conv_call((2, 4, 4, 3), (6, 2, 2, 2), groups=2), "interleaved-groups ignored-groups",
-     "interleaved-groups dw-ignored-groups"),
+    ("groups", conv_call((2, 4, 4, 3), (6, 2, 2, 2), groups=2),
+     "interleaved-groups interleaved-channels ignored-groups",
+     "interleaved-groups interleaved-channels dw-ignored-groups"),
     ("depthwise", conv_call((2, 3, 3, 4), (6, 1, 2, 2), groups=3), "interleaved-groups ignored-groups",
      "dw-ignored-groups"),
     ("larger-kernel", conv_call((2, 2, 2, 3), (3, 2, 4, 3), padding=1), "ignored-padding", "dx-crop"),
@@ -54,7 +56,7 @@ CONVOLUTIONS: list[tuple[str, Call, str, str]] = [
     ("slack-3", conv_call((3, 4, 7, 8), (6, 2, 2, 3), stride=(2, 1), padding=((0, 1), (1, 0)), groups=2),
      "interleaved-groups pad-side", "dw-ignored-groups dx-crop"),
     ("slack-4", conv_call((2, 2, 9, 11), (3, 2, 2, 2), stride=(4, 5), dilation=(2, 3)),
-     "ignored-dilation dilation-plus-one", "dx-tail"),
+     "ignored-dilation dilation-plus-one dilation-axis", "dx-tail"),
     ("slack-5", conv_call((2, 2, 9, 8), (3, 2, 3, 3), stride=4, padding=((1, 0), (0, 1))), "ignored-padding",
      "dx-crop"),
     ("one-axis", conv_call((2, 2, 6), (3, 2, 3), b=True, stride=2, padding=((1, 2),)), "flipped-kernel pad-side",
@@ -157,7 +159,7 @@ def _max_pools(first: str, default: str, padded: str, overlapping: str, digits: 
 def avg_pool_forward() -> list[Entry]:
     """Return the questions of average pooling."""
     real = pool_call((1, 2, 4, 3), window=3, stride=2, padding=1)
-    return [*_avg_pools("", "pool-divisor", ""), *reals(real, "pool-divisor integer-output")]
+    return [*_avg_pools("pool-sum", "pool-divisor", ""), *reals(real, "pool-divisor integer-output")]
 
 
 def avg_pool_backward() -> list[Entry]:
