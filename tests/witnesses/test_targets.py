@@ -68,6 +68,18 @@ def test_an_infinity_is_lost_in_bfloat16_where_onednn_loses_it() -> None:
     assert check("torch", dtype="bfloat16", functions=["conv_forward"], case=case).passed != loses_infinity()
 
 
+def loses_rows() -> bool:
+    """Whether PyTorch puts the rows of an output of one column in wrong places, as oneDNN does where there is AMX."""
+    x, w = (torch.ones(shape, dtype=torch.bfloat16) for shape in ((1, 3, 6, 3), (1, 3, 2, 3)))
+    return not bool((torch.nn.functional.conv2d(x, w, stride=(1, 2)) == 18).all())
+
+
+@pytest.mark.spec("ORC-D5")
+def test_rows_are_lost_in_bfloat16_where_onednn_loses_them() -> None:
+    case = "x=1x3x6x3 w=1x3x2x3 stride=1,2"
+    assert check("torch", dtype="bfloat16", functions=["conv_forward"], case=case).passed != loses_rows()
+
+
 @pytest.mark.spec("ORC-D5", "ORC-N1")
 @pytest.mark.parametrize(
     ("target", "function", "case", "words"),
