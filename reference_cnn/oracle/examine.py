@@ -159,20 +159,26 @@ def _right_dtypes(function: Callable[..., Any], found: list[Found], required: se
         return answer.outcome == "answered" and judge(case, answer, required, strict=strict).failure is None
 
     def in_order(dtype: str) -> bool:
-        answers = [(right(_in_dtype(f.case, dtype)), f) for f in found]
-        return all(is_right for is_right, f in answers if f.judgement.failure)
+        answered = [right(_in_dtype(f.case, dtype)) for f in found]
+        return all(is_right for is_right, f in zip(answered, found) if f.judgement.failure)
 
-    def told(wrong: Found, dtype: str) -> bool:
-        return judge(_in_dtype(wrong.case, dtype), _rounded(wrong.answer, dtype), required).failure is not None
+    def admitted(dtype: str) -> bool:
+        """Whether the bounds there, where they are wider, admit the wrong answers too."""
+        there = (judge(_in_dtype(f.case, dtype), _rounded(f.answer, dtype), required) for f in wrong)
+        return unit(dtype) > unit(wrong[0].case.dtype) and not any(j.failure for j in there)
 
     wrong = [f for f in found if f.judgement.failure]
-    others = [d for d in DTYPES if d != found[0].case.dtype and all(right(_in_dtype(f.case, d)) for f in wrong)]
     # What goes away when it is asked again has nothing to do with dtypes.
-    if not others or not wrong or any(right(replace(f.case)) for f in wrong):
+    if not wrong or any(right(replace(f.case)) for f in wrong):
         return ""
-    # Nor has what the calls before have left behind; and where a wider bound would admit the wrong answers too.
+    # Nor has what the calls before have left behind.
     others = [
-        d for d in others if (unit(d) < unit(found[0].case.dtype) or any(told(f, d) for f in wrong)) and in_order(d)
+        d
+        for d in DTYPES
+        if d != wrong[0].case.dtype
+        and all(right(_in_dtype(f.case, d)) for f in wrong)
+        and not admitted(d)
+        and in_order(d)
     ]
     return f"The same calls are answered rightly in {', '.join(others)}." if others else ""
 
