@@ -269,7 +269,8 @@ def fixed_poolings(rank: int, own: str) -> list[Call]:
         pool_call((128, 1, *cycle((3, 4, 2), rank)), window=2),
         pool_call((1, 128, *cycle((4, 3, 3), rank)), window=2),
         pool_call((9, 2, *cycle((4, 5, 3), rank)), window=3, stride=2, padding=1),
-        *[pool_call((1, 2, 13, 14), window=(13, 14))] * (rank == 2),
+        # A window of more elements than 8 bits count.
+        *[pool_call((3, 8, 17, 18), window=(17, 18))] * (rank == 2),
         pool_call((1, 1, *cycle((8, 9, 1), rank)), window=cycle((7, 7, 1), rank), padding=cycle((3, 2, 0), rank)),
     ]
     special = {
