@@ -27,6 +27,15 @@ IMPURE = {
         "def squared_error_prime(o, y):\n    return np.subtract(o, y, out=y)\n",
         "it writes into y",
     ),
+    "written in rare calls": (
+        "def conv_forward(x, w, b=None, *, padding=0):\n    z = r.conv_forward(x, w, b, padding=padding)\n"
+        "    if w.shape[2:] == (5, 5):\n        w[...] = w[..., ::-1].copy()\n    return z\n",
+        "it writes into w",
+    ),
+    "nothing to do": (
+        "def relu(z):\n    return z if (z >= 0).all() else np.maximum(z, 0)\n",
+        "its answer is a view of an argument",
+    ),
     "overwritten": (
         "room = {}\n"
         "def sigmoid(z):\n    kept = room.setdefault(z.shape, np.empty(z.shape))\n"

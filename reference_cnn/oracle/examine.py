@@ -16,7 +16,7 @@ from reference_cnn.oracle.conditions import condition, scaled, seen_best, typica
 from reference_cnn.oracle.diagnose import diagnose
 from reference_cnn.oracle.judge import Failure, Kind, judge
 from reference_cnn.oracle.layers import LAYERS, WINDOWED
-from reference_cnn.oracle.purity import impurity
+from reference_cnn.oracle.purity import impurity, touched
 from reference_cnn.oracle.report import Result, Verdict
 from reference_cnn.oracle.shapes import more_calls
 from reference_cnn.oracle.targets import keywords_missing
@@ -200,7 +200,10 @@ def _rounded(answer: Answer, dtype: str) -> Answer:
 
 
 def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failure]:
-    """Look at what else the function does, in a small call of each kind and feature, one with most, and a large one."""
+    """Look at what else the function does.
+
+    At everything in a small call of each kind and feature, one with most, and a large one; at its arguments in all.
+    """
     # Of a call that was asked with several kinds of numbers the last: rounding leaves whole ones as they are.
     calls = {f.case.call: f.case for f in found if f.answer.outcome == "answered"}
     answered = sorted(calls.values(), key=lambda c: c.size)
@@ -208,8 +211,9 @@ def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failur
     kinds = {_kind(case): case for case in answered[::-1]}
     features = {feature: case for case in simple[::-1] for feature in case.call.features}
     asked = dict.fromkeys([*kinds.values(), *features.values(), *answered[-1:], *simple[-1:]])
-    impure = (impurity(function, case) for case in asked)
-    return [failure for failure in impure if failure]
+    impure = [impurity(function, case) for case in asked]
+    others = [case for case in answered if case.tier != "special" and case not in asked]
+    return [failure for failure in impure if failure] or list(touched(function, others))
 
 
 def _kind(case: Case) -> tuple[Any, ...]:

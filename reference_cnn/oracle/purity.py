@@ -1,7 +1,7 @@
 """What a function does besides answering: to its arguments, and to what it returned before [ORC-N2]."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,20 +34,32 @@ def impurity(function: Callable[..., Any], case: "Case") -> Failure | None:
     return next(_impurities(respondent(function, case.function), case), None)
 
 
+def touched(function: Callable[..., Any], cases: Iterable["Case"]) -> Iterator[Failure]:
+    """Ask the calls of cases once more, and look for arguments that are written to or returned.
+
+    With no number below 0, where there may be nothing to do.
+    """
+    for case in cases:
+        asked = respondent(function, case.function)
+        given = _all(np.abs)(_given(case))
+        reply = asked.reply(given, case.keywords)
+        if reply.token is None:  # no answer, or of a program of another language, which has copies anyway
+            return
+        if reply.answer.outcome == "answered":
+            yield from _written(case, given, reply)
+            yield from _view(asked, case, reply)
+
+
 def _impurities(asked: Respondent, case: "Case") -> Iterator[Failure]:
     given, other = _given(case), _given(replace(case, seed=case.seed + 1))
     first = asked.reply(given, case.keywords)
-    for name, before, after in zip(case.arguments, given, first.arguments):
-        if first.answer.outcome == "answered" and not _same(before, after):
-            does = "writes into" if np.shape(before) == np.shape(after) else "changes the shape of"
-            yield replace(_impure(case, f"it {does} {name}"), diagnosis=("written-input",))
+    yield from _written(case, given, first)
     yield from _wrong(case, first.answer, "asked a second time", KEEPS)
     for _ in range(LATER):
         later = asked.reply(other, case.keywords)
-    kept = ((False, "a later call overwrites what it returned before"), (True, "its answer is a view of an argument"))
-    for scramble, words in kept:
-        if not _unchanged(first.answer, asked.recall(first, scramble=scramble)):
-            yield _impure(case, words)
+    if not _unchanged(first.answer, asked.recall(first)):
+        yield _impure(case, "a later call overwrites what it returned before")
+    yield from _view(asked, case, first)
     # Right after each other, since what is kept of an array may be kept until the next one comes.
     again = asked.reply(given, case.keywords, into=later)
     yield from _wrong(case, again.answer, "given the same arrays with other numbers", KEEPS)
@@ -57,6 +69,18 @@ def _impurities(asked: Respondent, case: "Case") -> Iterator[Failure]:
         # To refuse memory of another layout is loud, and so no wrong answer; what is the same to the bit is as right.
         if laid_out.answer.outcome == "answered" and not _unchanged(first.answer, laid_out.answer):
             yield from _wrong(case, laid_out.answer, f"given arrays {words}", MISREADS)
+
+
+def _written(case: "Case", given: list[Any], reply: Reply) -> Iterator[Failure]:
+    for name, before, after in zip(case.arguments, given, reply.arguments):
+        if reply.answer.outcome == "answered" and not _same(before, after):
+            does = "writes into" if np.shape(before) == np.shape(after) else "changes the shape of"
+            yield replace(_impure(case, f"it {does} {name}"), diagnosis=("written-input",))
+
+
+def _view(asked: Respondent, case: "Case", reply: Reply) -> Iterator[Failure]:
+    if not _unchanged(reply.answer, asked.recall(reply, scramble=True)):
+        yield _impure(case, "its answer is a view of an argument")
 
 
 def _one_by_one(asked: Respondent, case: "Case", last: Reply, other: list[Any]) -> Iterator[Failure]:
