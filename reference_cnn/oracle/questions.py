@@ -70,6 +70,9 @@ SPECIAL: dict[str, list[Question]] = {
         Question({"x": _image([1, 2, 3, 4, 5]), "w": _image([1, 10])}, {"dilation": (1, 2), "stride": 2})
     ],
     "stride-dilation": [Question({"x": _image([1, 2, 3]), "w": _image([1, 10])}, {"stride": 2})],
+    "padding-twice": [
+        Question({"x": _image([1, 2, 3]), "w": _image([1, 10])}, {"padding": ((0, 0), (1, 0)), "stride": 2})
+    ],
     "same-lower": [Question({"x": _image([1, 2]), "w": _image([1, 10])}, {"padding": "same"})],
     "pad-half": [Question({"x": _image([1, 2, 3, 4]), "w": _image([1, 10, 100])}, {"padding": "same", "stride": 2})],
     "same-stride-1": [
@@ -128,11 +131,13 @@ SPECIAL: dict[str, list[Question]] = {
     "sigmoid-by-tanh": [Question({"z": np.array([-40.0, 0, 40])})],
     "sigmoid-clip": [Question({"z": np.array([-600.0, 0, 600])})],
     "sigmoid-prime-cancel": [Question({"z": np.array([-40.0, 0, 40])})],
+    "relu-capped": [Question({"z": np.array([5.0, 6, 7])})],
     "relu-mask": [Question({"z": np.array([-1.0, 0, 1])})],
     "softmax-global-max": [Question({"z": np.array([[1000.0, 1000], [0, 0]])})],
     "softmax-no-max": [Question({"z": np.array([[1000.0, 1000]])})],
     "softmax-no-sum": [Question({"da": np.array([[1.0, 0]]), "a": np.array([[0.75, 0.25]])})],
     "softmax-unweighted": [Question({"da": np.array([[1.0, 0]]), "a": np.array([[0.75, 0.25]])})],
+    "softmax-log": [Question({"z": np.array([[0.0, 2]])})],
     "softmax-axis": [Question({"z": np.array([[0.0, 2], [1, 1]])})],
     "log-of-softmax": [Question({"z": np.array([[0.0, 1000]]), "labels": np.array([0])})],
     "added-epsilon": [Question({"z": np.array([[0.0, 40]]), "labels": np.array([0])})],

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from diagnosing import answers, drawn_pairs, made, verdict, ways, wrong
+from scipy.special import log_softmax
 from test_mistakes import FAINT, SILENT, naive_forward
 
 from reference_cnn import (
@@ -17,6 +18,7 @@ from reference_cnn import (
     conv_forward,
     dense_backward,
     dense_forward,
+    max_pool_forward,
     sigmoid,
     sigmoid_prime,
     softmax,
@@ -295,6 +297,24 @@ THEIRS: list[tuple[str, Function, tuple[str, ...]]] = [
         ("added-epsilon",),
     ),
     ("sigmoid_prime", lambda z: z - z * z, ("prime-of-input",)),
+    ("sigmoid_prime", lambda z: 1 / np.cosh(z) ** 2, ("tanh-for-sigmoid",)),
+    ("dense_forward", lambda x, w, b=0: np.maximum(x @ w + b, 0), ("activated",)),
+    ("dense_backward", lambda dz, x, w: {"dx": dz @ w.T, "dw": x.T @ dz, "db": dz.sum(1)}, ("db-neurons",)),
+    ("relu", lambda z: np.where(z < 0, z / 100, z), ("relu-leaky",)),
+    ("relu_prime", np.sign, ("relu-absolute",)),
+    ("softmax", lambda z: np.exp(z - z.max()) / np.exp(z - z.max()).sum(), ("softmax-all",)),
+    ("squared_error", lambda o, y: np.linalg.norm(o - y), ("root-of-squares",)),
+    (
+        "cross_entropy",
+        lambda z, labels: -log_softmax(z, -1)[np.arange(len(z)), labels].sum() / np.log(2),
+        ("log-base",),
+    ),
+    ("max_pool_forward", lambda x, window, **o: -max_pool_forward(-x, window, **o), ("pool-minimum",)),
+    (
+        "max_pool_backward",
+        lambda dy, x, window, stride=None: avg_pool_backward(dy, x, window, stride=stride),
+        ("pool-kind",),
+    ),
     *(
         (name, lambda *a, f=f, by=by, **o: f(*a, **{**o, "include_padding": by}), (f"{named}divisor",))
         for name, f, named in (

@@ -146,10 +146,15 @@ ACTIVATION = (
     ),
     Mistake(
         "softmax-unweighted",
-        "You leave out the factor a of the softmax's derivative.",
+        "You leave out a factor a in the softmax's derivative: of the whole, or in the sum.",
         "Every row is weighted by its own a: dz = a·(da − Σ da·a).",
         "nowhere",
-        {"softmax_backward": instead(lambda da, a: da - (da * a).sum(axis=-1, keepdims=True))},
+        {
+            "softmax_backward": instead(
+                lambda da, a: da - (da * a).sum(axis=-1, keepdims=True),
+                lambda da, a: a * (da - da.sum(axis=-1, keepdims=True)),
+            )
+        },
     ),
     Mistake(
         "softmax-no-sum",

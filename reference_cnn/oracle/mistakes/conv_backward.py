@@ -66,6 +66,11 @@ def _dw_stride_dilation(call: Backward) -> Array:
     return correlated(call.dz, call.x, _groups(call.options), places(win, win.dilation, win.stride, kernel))
 
 
+def _dw_dilation(call: Backward) -> Array:
+    win = windows(call.x, call.w, call.options)
+    return correlated(call.dz, call.x, _groups(call.options), places(win, dilation=(1,) * len(win.dilation)))
+
+
 def _dw_transposed(call: Backward) -> Array:
     dw: Array = call.answer.dw
     return dw.swapaxes(-1, -2) if dw.ndim > 3 else dw
@@ -107,6 +112,10 @@ def _accumulating(below: Implementation) -> Implementation:
         return g._replace(dw=kept[w.shape].astype(g.dw.dtype))
 
     return wrong
+
+
+def _db_of_all(call: Backward) -> Array:
+    return np.full_like(call.answer.db, call.dz.sum(dtype=np.float64))
 
 
 def _db_axes(call: Backward) -> Array:
@@ -154,6 +163,13 @@ BACKWARD = (
         "a stride equal to the dilation",
         _conv(dw=_dw_stride_dilation),
         ("iree-turbine#1223", "candle#2337✓"),
+    ),
+    Mistake(
+        "dw-ignored-dilation",
+        "In dw you ignore the dilation: the taps of a window are neighbours.",
+        "dw[k] is the sum over all outputs o of dz[o] · x[o·stride + k·dilation − before].",
+        "dilation 1",
+        _conv(dw=_dw_dilation),
     ),
     Mistake(
         "dw-flipped",
@@ -251,6 +267,13 @@ BACKWARD = (
             name: (gradients(db=_one_image("db", slice(0, 1))), gradients(db=_one_image("db", slice(-1, None))))
             for name in BACKWARD_NAMES
         },
+    ),
+    Mistake(
+        "db-one-number",
+        "You sum db over everything: all filters, or neurons, get one number.",
+        "Each filter, or neuron, has its own sum: over the images (and the spatial axes) alone.",
+        "one filter, or one neuron",
+        _both(db=_db_of_all),
     ),
     Mistake(
         "db-axes",

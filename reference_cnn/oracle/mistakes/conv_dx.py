@@ -28,6 +28,11 @@ def _dx_stride(call: Backward) -> Array:
     return scattered(call.dz, call.x, call.w, _groups(call.options), places(win, stride=(1,) * len(win.stride)))
 
 
+def _dx_dilation(call: Backward) -> Array:
+    win = windows(call.x, call.w, call.options)
+    return scattered(call.dz, call.x, call.w, _groups(call.options), places(win, dilation=(1,) * len(win.dilation)))
+
+
 def _dx_overwrite(call: Backward, last: Literal["window", "tap"] = "window") -> Array:
     win = windows(call.x, call.w, call.options)
     return scattered(call.dz, call.x, call.w, _groups(call.options), places(win), last=last)
@@ -96,6 +101,13 @@ INPUT_GRADIENT = (
         "stride 1",
         _conv(dx=_dx_stride),
         ("candle#633",),
+    ),
+    Mistake(
+        "dx-ignored-dilation",
+        "In dx you ignore the dilation: the taps of a window are neighbours.",
+        "Add dz[o]·w[k] to dx[o·stride + k·dilation − before].",
+        "dilation 1",
+        _conv(dx=_dx_dilation),
     ),
     Mistake(
         "dx-overwrite",

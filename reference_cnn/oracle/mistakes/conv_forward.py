@@ -143,6 +143,10 @@ def _truncated(z: Array, *a: Any, **o: Any) -> Array:
     return np.trunc(z.astype(np.float64)).astype(z.dtype)
 
 
+def _floored(z: Array, *a: Any, **o: Any) -> Array:
+    return np.floor(z.astype(np.float64)).astype(z.dtype)
+
+
 def _running_sum(below: Callable[..., Any]) -> Callable[..., Any]:
     """Every tap and channel is added, and every sum rounded to half precision (float32 for float64)."""
 
@@ -300,6 +304,13 @@ FORWARD = (
         },
     ),
     Mistake(
+        "bias-twice",
+        "You add the bias twice.",
+        "Add the bias once, after the sum.",
+        "calls without a bias, or with b = 0",
+        {name: (_bias(lambda b, w: (2 * b).astype(b.dtype)),) for name in ("conv_forward", "dense_forward")},
+    ),
+    Mistake(
         "subtracted-bias",
         "You subtract the bias.",
         "Add it: the bias has a plus.",
@@ -318,7 +329,10 @@ FORWARD = (
         "You keep the result in an array of integers: what follows the point is cut off.",
         "Give the output array the dtype of the result, np.result_type(x, w) for a product.",
         "whole numbers",
-        {name: (answering(_truncated),) for name in ("conv_forward", "dense_forward", "avg_pool_forward")},
+        {
+            name: (answering(_truncated), answering(_floored))
+            for name in ("conv_forward", "dense_forward", "avg_pool_forward")
+        },
         ("mahotas#75✓",),
     ),
     Mistake(

@@ -143,6 +143,13 @@ WINDOWS = (
         _same_only(lambda x, w, o: windows(x, w, {**o, "stride": 1}).pads),
     ),
     Mistake(
+        "padding-twice",
+        "You pad twice: the image, and then again where its windows are taken.",
+        "Pad once.",
+        "padding 0; otherwise there are too many outputs, unless the stride absorbs it",
+        _with(lambda x, w, o: {"padding": tuple((2 * before, 2 * after) for before, after in windows(x, w, o).pads)}),
+    ),
+    Mistake(
         "ignored-padding",
         "You ignore the padding.",
         "Surround x with zeros before the windows are taken.",

@@ -24,6 +24,10 @@ def _dw_transposed(call: Backward) -> Array:
     return np.asarray(call.answer.dw.T)
 
 
+def _db_of_images(call: Backward) -> Array:
+    return np.asarray(call.dz.sum(axis=1, dtype=np.float64)).astype(call.dz.dtype)
+
+
 def _transposed_backward(below: Implementation) -> Implementation:
     """Weights (n, m): what is learnt about them has their shape."""
 
@@ -83,6 +87,13 @@ DENSE = (
         {"dense_backward": tuple(_updated(rate) for rate in RATES)},
         ("the article",),
         errata=("ERR-D4",),
+    ),
+    Mistake(
+        "db-neurons",
+        "You sum db over the neurons: one number for each image.",
+        "db = dz.sum(axis=0): one number for each neuron.",
+        "another shape comes out unless there are as many images as neurons",
+        {"dense_backward": (gradients(db=_db_of_images),)},
     ),
     Mistake(
         "flatten-order",

@@ -1,6 +1,6 @@
 """Mistakes in pooling."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -38,24 +38,30 @@ def _at_least(lowest: float) -> Wrap:
     return answering(lambda y, *a, **o: np.maximum(y, np.asarray(lowest, y.dtype)))
 
 
-def _winners(x: Array, win: Windows) -> Iterator[tuple[tuple[int, ...], Array]]:
-    """Each tap and where it is a largest element of its window, ties included."""
-    taps = _taps(x.astype(np.float64), win, -np.inf)
+def pooled(x: Array, window: Any, o: Options, fill: float) -> tuple[Array, tuple[int, ...]]:
+    """What each tap reads, (*K, N, C, *O), with `fill` for padding; and which axes are the window's."""
+    win = _windows(x, window, o)
+    return _taps(x, win, fill), tuple(range(len(win.kernel)))
+
+
+def elements(x: Array, window: Any, o: Options) -> Array:
+    """How many elements a window has, (1, 1, *O): those of x, or with the padding if that is to be counted."""
+    return _counts(x, _windows(x, window, o), bool(o.get("include_padding", False)))
+
+
+def shared(dy: Array, x: Array, window: Any, o: Options, part: Callable[[Array, Array], Any]) -> Array:
+    """Gradients of which each tap gets part(what the tap reads, the maximum of the window)."""
+    win = _windows(x, window, o)
+    whole, inside = win.padded(x.shape, np.float64)
+    targets, taps = win.view(whole, writeable=True), _taps(x.astype(np.float64), win, -np.inf)
     top = taps.max(axis=tuple(range(len(win.kernel))))
     for k in np.ndindex(win.kernel):
-        yield k, np.asarray(taps[k] == top)
+        targets[k] += dy.astype(np.float64) * part(taps[k], top)
+    return inside.astype(dy.dtype)
 
 
 def _all_ties(below: Implementation) -> Implementation:
-    def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
-        win = _windows(x, window, o)
-        whole, inside = win.padded(x.shape, np.float64)
-        targets = win.view(whole, writeable=True)
-        for k, wins in _winners(x, win):
-            targets[k] += np.where(wins, dy.astype(np.float64), 0)
-        return inside.astype(dy.dtype)
-
-    return wrong
+    return lambda dy, x, window, **o: shared(dy, x, window, o, lambda taps, top: taps == top)
 
 
 def _overwriting_max(below: Implementation, *, whole_windows: bool = False) -> Implementation:

@@ -33,7 +33,7 @@ def _shape(values: Any) -> tuple[int, ...]:
 def sigmoid() -> list[Entry]:
     """Return the questions of the sigmoid, tails included."""
     return [
-        _given("ordinary", ORDINARY, "sigmoid-sign sigmoid-by-tanh"),
+        _given("ordinary", ORDINARY, "sigmoid-sign sigmoid-by-tanh tanh-for-sigmoid"),
         _given("sixteen-bits", SIXTEEN_BITS, "sigmoid-overflow sigmoid-by-tanh"),
         _given("tails", TAILS, "sigmoid-by-tanh", dtypes=("float64", "float32", "bfloat16")),
         _given("far-tails", FAR_TAILS, "sigmoid-by-tanh sigmoid-clip", dtypes=WIDE),
@@ -44,7 +44,9 @@ def sigmoid() -> list[Entry]:
 def sigmoid_prime() -> list[Entry]:
     """Return the questions of the sigmoid's derivative, of z and not of sigmoid(z)."""
     return [
-        _given("ordinary", ORDINARY, f"prime-of-input prime-twice prime-one {SIGNS}"),
+        _given(
+            "ordinary", ORDINARY, f"prime-of-input prime-twice prime-one prime-not-derived tanh-for-sigmoid {SIGNS}"
+        ),
         _given("sixteen-bits", SIXTEEN_BITS, "prime-of-input"),
         _given("tails", TAILS, "prime-of-input", dtypes=("float64", "float32", "bfloat16")),
         _given("far-tails", FAR_TAILS, "prime-of-input", dtypes=WIDE),
@@ -55,7 +57,7 @@ def sigmoid_prime() -> list[Entry]:
 def relu() -> list[Entry]:
     """Return the questions of the rectifier."""
     return [
-        _given("plain", [[-3, 0, 2], [1, -1, 5]]),
+        _given("plain", [[-3, 0, 2], [1, -1, 8]], "relu-leaky relu-capped relu-absolute"),
         Entry("real-float64", Call((("z", (2, 3)),)), "narrow-arithmetic", "float64"),
     ]
 
@@ -63,7 +65,11 @@ def relu() -> list[Entry]:
 def relu_prime() -> list[Entry]:
     """Return the questions of the rectifier's derivative; at 0 there are other answers."""
     return [
-        _given("plain", [[-3, 4, 2], [1, -1, 5]], f"prime-one {SIGNS}"),
+        _given(
+            "plain",
+            [[-3, 4, 2], [1, -1, 8]],
+            f"prime-one prime-not-derived relu-leaky relu-capped relu-absolute {SIGNS}",
+        ),
         _given("zero", [-1, 0, 2], "relu-mask", reason=SUBGRADIENT),
     ]
 
@@ -71,7 +77,7 @@ def relu_prime() -> list[Entry]:
 def softmax() -> list[Entry]:
     """Return the questions of the softmax: ordinary rows, rows far apart, wide rows."""
     return [
-        _given("plain", LOGITS, "softmax-axis"),
+        _given("plain", LOGITS, "softmax-axis softmax-log softmax-all"),
         _given("one-axis", [1, 2, -0.5, 0, 3]),
         _given("three-axes", [LOGITS, LOGITS[::-1]], "softmax-axis"),
         _given("far-apart", FAR_APART, "softmax-global-max softmax-no-max", dtypes=SINGLE),
@@ -84,7 +90,9 @@ def softmax_backward() -> list[Entry]:
     """Return the questions of the softmax's gradient; rows of a add up to 1 exactly."""
     return [
         Entry(
-            "plain", Call((("a", (3, 4)),)), f"softmax-diagonal softmax-axis softmax-unweighted softmax-no-sum {SIGNS}"
+            "plain",
+            Call((("a", (3, 4)),)),
+            f"softmax-diagonal softmax-axis softmax-unweighted softmax-no-sum softmax-all {SIGNS}",
         ),
         Entry("one-axis", Call((("a", (5,)),)), "softmax-diagonal"),
         Entry("three-axes", Call((("a", (2, 3, 2)),)), "softmax-axis"),
@@ -94,14 +102,18 @@ def softmax_backward() -> list[Entry]:
 
 def squared_error() -> list[Entry]:
     """Return the questions of the squared error."""
-    return _errors("loss-broadcast loss-extra-mean", "loss-mean-of-entries loss-unhalved")
+    return _errors(
+        "loss-broadcast loss-extra-mean",
+        "loss-mean-of-entries loss-unhalved negated-loss absolute-error root-of-squares",
+    )
 
 
 def squared_error_prime() -> list[Entry]:
     """Return the questions of the squared error's derivative."""
     # A doubled gradient is here what a missing half is.
     return _errors(
-        "loss-broadcast loss-extra-mean negated-gradient halved-gradient", "loss-mean-of-entries loss-unhalved"
+        "loss-broadcast loss-extra-mean negated-gradient halved-gradient",
+        "loss-mean-of-entries loss-unhalved absolute-error",
     )
 
 
@@ -116,12 +128,12 @@ def _errors(column: str, matrix: str) -> list[Entry]:
 
 def cross_entropy() -> list[Entry]:
     """Return the questions of the cross-entropy, sure of the wrong class too."""
-    return _logits("loss-extra-mean softmax-twice", "log-of-softmax added-epsilon")
+    return _logits("loss-extra-mean softmax-twice negated-loss log-base", "log-of-softmax added-epsilon")
 
 
 def cross_entropy_prime() -> list[Entry]:
     """Return the questions of the cross-entropy's derivative."""
-    return _logits(f"loss-extra-mean softmax-twice label-not-subtracted {SIGNS}", "softmax-twice")
+    return _logits(f"loss-extra-mean softmax-twice label-not-subtracted ones-subtracted {SIGNS}", "softmax-twice")
 
 
 def _logits(plain: str, sure: str) -> list[Entry]:

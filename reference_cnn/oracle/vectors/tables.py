@@ -18,13 +18,13 @@ REALS: tuple[Kind, ...] = ("float64", "float32", "half")
 CONVOLUTIONS: list[tuple[str, Call, str, str]] = [
     ("plain", conv_call((3, 2, 5, 4), (4, 2, 3, 2)),
      "flipped-kernel im2col-order reshaped-output first-channel-only channels-not-summed short-loop"
-     " short-kernel-loop swapped-space",
+     " short-kernel-loop swapped-space activated",
      "mean-over-batch mean-of-gradients mean-over-positions dw-flipped dw-last-image dw-product-of-means"
      " dw-scrambled-map dw-reshaped-errors dx-unrotated dx-overwrite db-mean db-one-image short-loop im2col-order"
-     " short-kernel-loop flipped-kernel dw-doubled"
+     " short-kernel-loop flipped-kernel dw-doubled db-one-number"
      f" {ANY_GRADIENT}"),
     ("bias", conv_call((2, 3, 4, 4), (3, 3, 2, 2), b=True),
-     "missing-bias bias-per-channel bias-per-tap subtracted-bias bias-axis", "db-axes"),
+     "missing-bias bias-twice bias-per-channel bias-per-tap subtracted-bias bias-axis", "db-axes"),
     ("all-alike", conv_call((4, 4, 4, 4), (4, 4, 3, 3), padding=1),
      "transposed-kernel swapped-channels guessed-layout reinterpreted-layout",
      "transposed-kernel dw-transposed dw-swapped-channels db-axes"),
@@ -32,8 +32,8 @@ CONVOLUTIONS: list[tuple[str, Call, str, str]] = [
     ("stride", conv_call((2, 2, 6, 5), (3, 2, 3, 2), stride=2), "ignored-stride", "dw-stride dx-stride dx-tail"),
     ("stride-per-axis", conv_call((2, 2, 6, 7), (2, 2, 2, 2), stride=(2, 3)), "stride-axis", "dx-tail"),
     ("dilation", conv_call((2, 2, 5, 6), (3, 2, 2, 3), dilation=2),
-     "ignored-dilation dilation-plus-one", "dw-stride-dilation"),
-    ("padding", conv_call((2, 2, 3, 4), (3, 2, 2, 3), padding=1), "ignored-padding", "dx-crop"),
+     "ignored-dilation dilation-plus-one", "dw-stride-dilation dw-ignored-dilation dx-ignored-dilation"),
+    ("padding", conv_call((2, 2, 3, 4), (3, 2, 2, 3), padding=1), "ignored-padding padding-twice", "dx-crop"),
     ("padding-per-axis", conv_call((2, 2, 3, 4), (3, 2, 2, 3), padding=(0, 2)), "pad-order", "dx-crop"),
     ("padding-per-side", conv_call((2, 2, 4, 3), (3, 2, 3, 2), padding=((0, 1), (2, 1))), "pad-side pad-order",
      "dx-crop"),
@@ -103,8 +103,8 @@ def _dense(n: int, features: int, neurons: int, *, b: bool = False) -> Call:
 def dense_forward() -> list[Entry]:
     """Return the questions of the dense layer."""
     return [
-        Entry("plain", _dense(3, 4, 2), "flatten-order"),
-        Entry("bias", _dense(3, 4, 2, b=True), "missing-bias subtracted-bias"),
+        Entry("plain", _dense(3, 4, 2), "flatten-order activated"),
+        Entry("bias", _dense(3, 4, 2, b=True), "missing-bias bias-twice subtracted-bias"),
         Entry("square", _dense(4, 4, 4), "transposed-weights"),
         Entry("one-row", _dense(1, 3, 2, b=True)),
         Entry("flattened", _dense(2, 60, 2), "flatten-order"),
@@ -116,8 +116,8 @@ def dense_backward() -> list[Entry]:
     """Return the questions of the dense layer's gradients."""
     batch = "dw-doubled mean-over-batch mean-of-gradients dw-last-image dw-product-of-means db-mean db-one-image"
     return [
-        Entry("plain", _dense(3, 4, 2), f"{batch} dense-updated-weights {ANY_GRADIENT}"),
-        Entry("square", _dense(4, 4, 4), "transposed-weights dense-untransposed dense-dw-transposed"),
+        Entry("plain", _dense(3, 4, 2), f"{batch} db-one-number dense-updated-weights {ANY_GRADIENT}"),
+        Entry("square", _dense(4, 4, 4), "transposed-weights dense-untransposed dense-dw-transposed db-neurons"),
         Entry("one-row", _dense(1, 3, 2)),
         *reals(_dense(3, 4, 2)),
     ]
@@ -129,14 +129,16 @@ def _pooling(name: str, size: tuple[int, ...], flags: str = "", **options: Any) 
 
 def max_pool_forward() -> list[Entry]:
     """Return the questions of max pooling: half the maps are negative throughout."""
-    return _max_pools("pool-small-init", "pool-default-stride", "pool-zero-pad", "", "narrow-arithmetic")
+    return _max_pools(
+        "pool-small-init pool-kind pool-minimum", "pool-default-stride", "pool-zero-pad", "", "narrow-arithmetic"
+    )
 
 
 def max_pool_backward() -> list[Entry]:
     """Return the questions of max pooling's gradient; a tie may be broken otherwise."""
     tied = [[[[1, 3, 3, 0], [3, 2, 1, 3], [-1, -1, -2, 5]]]]
     ties = Entry("ties", pool_call((1, 1, 3, 4), window=2, stride=1), "pool-all-ties", given={"x": tied}, reason=TIE)
-    return [*_max_pools(SIGNS, "pool-default-stride", "", "pool-overwrite"), ties]
+    return [*_max_pools(f"{SIGNS} pool-kind pool-minimum", "pool-default-stride", "", "pool-overwrite"), ties]
 
 
 def _max_pools(first: str, default: str, padded: str, overlapping: str, digits: str = "") -> list[Entry]:
@@ -159,13 +161,16 @@ def _max_pools(first: str, default: str, padded: str, overlapping: str, digits: 
 def avg_pool_forward() -> list[Entry]:
     """Return the questions of average pooling."""
     real = pool_call((1, 2, 4, 3), window=3, stride=2, padding=1)
-    return [*_avg_pools("pool-sum", "pool-divisor", ""), *reals(real, "pool-divisor integer-output")]
+    return [*_avg_pools("pool-sum pool-kind", "pool-divisor", ""), *reals(real, "pool-divisor integer-output")]
 
 
 def avg_pool_backward() -> list[Entry]:
     """Return the questions of average pooling's gradient."""
     real = pool_call((1, 2, 4, 3), window=3, stride=2, padding=1)
-    return [*_avg_pools(SIGNS, "pool-backward-divisor", "pool-overwrite"), *reals(real, "pool-backward-divisor")]
+    return [
+        *_avg_pools(f"{SIGNS} pool-kind", "pool-backward-divisor", "pool-overwrite"),
+        *reals(real, "pool-backward-divisor"),
+    ]
 
 
 def _avg_pools(first: str, padded: str, overlapping: str) -> list[Entry]:
