@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.mistakes.activation import ACTIVATION
 from reference_cnn.oracle.mistakes.another import ANOTHER
+from reference_cnn.oracle.mistakes.bias_and_dtype import BIAS_AND_DTYPE
 from reference_cnn.oracle.mistakes.conv_backward import BACKWARD
 from reference_cnn.oracle.mistakes.conv_dx import INPUT_GRADIENT
 from reference_cnn.oracle.mistakes.conv_forward import FORWARD
@@ -18,7 +19,7 @@ from reference_cnn.oracle.mistakes.pooling import POOLING
 __all__ = ["CONVENTIONS", "MISTAKES", "Implementation", "Mistake", "accepted", "of_function"]
 
 # In order of likelihood, which decides between two that no case tells apart.
-CONVOLUTION = (*FORWARD, *WINDOWS, *BACKWARD, *INPUT_GRADIENT)
+CONVOLUTION = (*FORWARD, *BIAS_AND_DTYPE, *WINDOWS, *BACKWARD, *INPUT_GRADIENT)
 MISTAKES = {m.id: m for m in (*CONVOLUTION, *DENSE, *ACTIVATION, *POOLING, *LOSS, *ANOTHER, *GENERAL)}
 CONVENTIONS = tuple(m.id for m in MISTAKES.values() if m.kind == "convention")
 
