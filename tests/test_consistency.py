@@ -44,13 +44,13 @@ CONSISTENT: dict[str, tuple[Functions, str]] = {
             "max_pool_forward": lambda x, window, **o: -right.max_pool_forward(-x, window, **o),
             "max_pool_backward": lambda dy, x, window, **o: right.max_pool_backward(dy, -x, window, **o),
         },
-        "which is wrong itself",
+        "which takes the smallest element",
     ),
     "mean": (
         {f: accepted(f, ["loss-extra-mean"]) for f in ("squared_error", "squared_error_prime")},
         "which is a mean",
     ),
-    "tanh": ({"sigmoid": np.tanh, "sigmoid_prime": lambda z: 1 - np.tanh(z) ** 2}, "which is wrong itself"),
+    "tanh": ({"sigmoid": np.tanh, "sigmoid_prime": lambda z: 1 - np.tanh(z) ** 2}, "which is tanh"),
     "unnormalised": ({"softmax": np.exp, "softmax_backward": lambda da, a: da * a}, "which is wrong itself"),
 }
 

@@ -223,7 +223,7 @@ def test_what_a_single_entry_cannot_show_is_said_of_a_larger_case() -> None:
     (lambda z: 1 / z.size, "float32", "divided by the number of entries"),
     (lambda z: 3.0, "float32", "times 3"),
     (lambda z: 1 / 8, "float64", "divided by 8"),
-    (lambda z: -1.0, "float64", "times -1"),
+    (lambda z: 7.0, "float64", "times 7"),
     (lambda z: 1 + 1e-6, "float64", ""),
     (lambda z: 3.0 if len(z) > 1 else 2.0, "float64", ""),
 ])  # fmt: skip

@@ -105,9 +105,13 @@ def place(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
 def expected(case: "Case", plain: dict[str, bounds.Expected]) -> dict[str, bounds.Expected]:
     """The right answers with the special value, given those without."""
     if case.call.special == TIES:
-        # Parts of a gradient are rounded, and so is their sum.
+        # Parts of a gradient are rounded, and so is their sum, of which, if they are many, there may be no bound.
         unit = 2 * bounds.gamma(int(np.prod(windows_of(case.call).kernel)), bounds.unit(case.dtype))
-        return {name: right._replace(bound=unit * np.abs(right.value)) for name, right in plain.items()}
+        sizes = {name: np.abs(right.value) for name, right in plain.items()}
+        return {
+            name: right._replace(bound=np.multiply(unit, sizes[name], out=sizes[name], where=sizes[name] != 0))
+            for name, right in plain.items()
+        }
     wide = {n: a if n == "labels" else a.astype(np.float64) for n, a in case.arguments.items()}
     if LAYERS[case.function].family not in LINEAR and case.function != "max_pool_backward":
         with np.errstate(all="ignore"):

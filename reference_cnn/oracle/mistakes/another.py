@@ -103,6 +103,7 @@ ANOTHER = (
             "sigmoid": instead(np.tanh),
             "sigmoid_prime": instead(lambda z: 1 - np.tanh(z) ** 2, lambda z: 1 / np.cosh(z) ** 2),
         },
+        makes_it="is tanh",
     ),
     Mistake(
         "prime-not-derived",
@@ -117,6 +118,7 @@ ANOTHER = (
         "relu(z) is 0 below 0, and so is its derivative.",
         "no negative numbers",
         {"relu": instead(*map(_leaky, SLOPES)), "relu_prime": instead(*map(_leaky_prime, SLOPES))},
+        makes_it="leaks",
     ),
     Mistake(
         "relu-capped",
@@ -124,6 +126,7 @@ ANOTHER = (
         "relu(z) is z for every z > 0: cut off nothing.",
         "numbers up to 6",
         {"relu": instead(lambda z: np.clip(z, 0, 6)), "relu_prime": instead(lambda z: (z > 0) & (z < 6))},
+        makes_it="is cut off at 6",
     ),
     Mistake(
         "relu-absolute",
@@ -131,6 +134,7 @@ ANOTHER = (
         "relu(z) = max(z, 0).",
         "no negative numbers",
         {"relu": instead(np.abs), "relu_prime": instead(lambda z: np.sign(z.astype(np.float64)))},
+        makes_it="is the absolute value",
     ),
     Mistake(
         "softmax-log",
@@ -202,5 +206,6 @@ ANOTHER = (
         "Take the maximum, and send dy where it is.",
         "windows of one element",
         {"max_pool_forward": (_lowest,), "max_pool_backward": (_gradient_of_lowest,)},
+        makes_it="takes the smallest element",
     ),
 )

@@ -52,12 +52,14 @@ def elements(x: Array, window: Any, o: Options) -> Array:
 def shared(dy: Array, x: Array, window: Any, o: Options, part: Callable[[Array, Array], Any]) -> Array:
     """Gradients of which each tap gets part(what the tap reads, the maximum of the window)."""
     win = _windows(x, window, o)
+    dy, dtype = dy.astype(np.float64), dy.dtype
     whole, inside = win.padded(x.shape, np.float64)
     targets, taps = win.view(whole, writeable=True), _taps(x.astype(np.float64), win, -np.inf)
     top = taps.max(axis=tuple(range(len(win.kernel))))
     for k in np.ndindex(win.kernel):
-        targets[k] += dy.astype(np.float64) * part(taps[k], top)
-    return inside.astype(dy.dtype)
+        parts = np.broadcast_to(part(taps[k], top), dy.shape)
+        targets[k] += np.multiply(dy, parts, out=np.zeros(dy.shape), where=parts != 0)  # since 0 · ∞ is NaN
+    return inside.astype(dtype)
 
 
 def _all_ties(below: Implementation) -> Implementation:
