@@ -52,8 +52,8 @@ def test_single_mistakes_are_named(function: str, dtype: str, seed: int) -> None
 @pytest.mark.parametrize("function", ["conv_forward", "dense_forward"])
 def test_what_the_arithmetic_of_the_dtype_decides_is_named(function: str) -> None:
     """In float16 a sum may round to the next whole number before it is cut off there: float64 does not foretell it."""
-    (way,) = (way for way in ways(function) if way[0].id == "integer-output")
-    assert diagnose(answers(made(function, way), cases(function, dtype="float16"))) == ("integer-output",)
+    for way in (way for way in ways(function) if way[0].id == "integer-output"):
+        assert diagnose(answers(made(function, way), cases(function, dtype="float16"))) == ("integer-output",)
 
 
 @pytest.mark.spec("ORC-D9")
@@ -160,10 +160,10 @@ OUTSIDE: dict[str, list[Function]] = {
         changed(conv_backward, lambda g: g._replace(dx=np.roll(g.dx, 1, 1))),
         every(2, conv_backward, lambda g: g._replace(db=-g.db)),
     ],
-    "dense_forward": [changed(dense_forward, lambda z: z + 1), changed(dense_forward, lambda z: np.maximum(z, 0))],
+    "dense_forward": [changed(dense_forward, lambda z: z + 1), changed(dense_forward, lambda z: np.minimum(z, 0))],
     "dense_backward": [lambda dz, x, w: dense_backward(dz[::-1], x, w)],
-    "sigmoid": [np.tanh, lambda z: np.maximum(z, 0), lambda z: sigmoid(z) ** 2, lambda z: 1 / (1 + 2.0**-z)],
-    "sigmoid_prime": [sigmoid, lambda z: 1 - np.tanh(z) ** 2, lambda z: sigmoid_prime(z) + 1e-3],
+    "sigmoid": [np.arctan, lambda z: np.maximum(z, 0), lambda z: sigmoid(z) ** 2, lambda z: 1 / (1 + 2.0**-z)],
+    "sigmoid_prime": [lambda z: 1 - sigmoid(z), lambda z: 1 / (1 + z**2), lambda z: sigmoid_prime(z) + 1e-3],
 }
 
 
