@@ -32,6 +32,11 @@ IMPURE = {
         "    if w.shape[2:] == (5, 5):\n        w[...] = w[..., ::-1].copy()\n    return z\n",
         "it writes into w",
     ),
+    "written where it is negative, in rare calls": (
+        "def relu(z):\n    if z.shape == (2, 128):\n        z[z < 0] = 0\n"
+        "        return z.copy()\n    return np.maximum(z, 0)\n",
+        "it writes into z",
+    ),
     "nothing to do": (
         "def relu(z):\n    return z if (z >= 0).all() else np.maximum(z, 0)\n",
         "its answer is a view of an argument",

@@ -11,6 +11,7 @@ from strategies import Array
 import reference_cnn as reference
 from reference_cnn.oracle import Case, cases, check, notation
 from reference_cnn.oracle.call import TIES, Call, windows_of
+from reference_cnn.oracle.cases import DTYPES
 from reference_cnn.oracle.judge import judge
 from reference_cnn.oracle.special import ASKED
 from reference_cnn.oracle.targets.ask import Answer
@@ -110,6 +111,15 @@ def test_a_special_case_can_be_written_read_and_asked_alone() -> None:
     assert report.results["conv_forward"].cases == 1
     with pytest.raises(ValueError, match="fits none of"):
         check("reference", case="z=3x4 nan=x")
+
+
+@pytest.mark.spec("ORC-N4")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_parts_that_do_not_add_up_are_seen_in_large_windows_too(dtype: str) -> None:
+    case = Case("max_pool_backward", notation.read("x=3x8x17x18 window=17,18 ties=x"), "special", dtype)
+    case.check(reference.max_pool_backward)
+    with pytest.raises(AssertionError, match="dx is wrong"):
+        case.check(lambda *a, **o: reference.max_pool_backward(*a, **o) * 1.1)
 
 
 def split(share: Callable[[Array], Array]) -> Callable[..., Any]:

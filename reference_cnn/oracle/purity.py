@@ -37,17 +37,17 @@ def impurity(function: Callable[..., Any], case: "Case") -> Failure | None:
 def touched(function: Callable[..., Any], cases: Iterable["Case"]) -> Iterator[Failure]:
     """Ask the calls of cases once more, and look for arguments that are written to or returned.
 
-    With no number below 0, where there may be nothing to do.
+    With their own numbers, and with none below 0, where there may be nothing to do.
     """
     for case in cases:
-        asked = respondent(function, case.function)
-        given = _all(np.abs)(_given(case))
-        reply = asked.reply(given, case.keywords)
-        if reply.token is None:  # no answer, or of a program of another language, which has copies anyway
-            return
-        if reply.answer.outcome == "answered":
-            yield from _written(case, given, reply)
-            yield from _view(asked, case, reply)
+        asked, own = respondent(function, case.function), _given(case)
+        for given in (own, _all(np.abs)(own)):
+            reply = asked.reply(given, case.keywords)
+            if reply.token is None:  # no answer, or of a program of another language, which has copies anyway
+                return
+            if reply.answer.outcome == "answered":
+                yield from _written(case, given, reply)
+                yield from _view(asked, case, reply)
 
 
 def _impurities(asked: Respondent, case: "Case") -> Iterator[Failure]:

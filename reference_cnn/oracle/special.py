@@ -41,8 +41,10 @@ ASKED = {
 LINEAR = ("conv", "dense", "average pool")
 # Functions of single elements: where the special value was, there is nothing else that could leak.
 ELEMENTWISE = ("sigmoid", "sigmoid_prime", "relu", "squared_error_prime")
-# Of how many of the fixed calls.
+# So many spread over the fixed calls, besides one with each feature.
 CALLS = 6
+# How often a tie's part of a gradient may be rounded: as a reciprocal, as a product, and when it is kept.
+PARTS = 4
 
 
 def special_calls(function: str, fixed: list[Call]) -> list[Call]:
@@ -105,13 +107,9 @@ def place(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
 def expected(case: "Case", plain: dict[str, bounds.Expected]) -> dict[str, bounds.Expected]:
     """The right answers with the special value, given those without."""
     if case.call.special == TIES:
-        # Parts of a gradient are rounded, and so is their sum, of which, if they are many, there may be no bound.
-        unit = 2 * bounds.gamma(int(np.prod(windows_of(case.call).kernel)), bounds.unit(case.dtype))
-        sizes = {name: np.abs(right.value) for name, right in plain.items()}
-        return {
-            name: right._replace(bound=np.multiply(unit, sizes[name], out=sizes[name], where=sizes[name] != 0))
-            for name, right in plain.items()
-        }
+        # Each part is rounded, as a quotient and where windows overlap; `gathered` adds them up in float64.
+        unit = bounds.gamma(PARTS, bounds.unit(case.dtype))
+        return {name: right._replace(bound=unit * np.abs(right.value)) for name, right in plain.items()}
     wide = {n: a if n == "labels" else a.astype(np.float64) for n, a in case.arguments.items()}
     if LAYERS[case.function].family not in LINEAR and case.function != "max_pool_backward":
         with np.errstate(all="ignore"):
