@@ -9,18 +9,18 @@ from typing import Any, get_args
 import numpy as np
 
 from reference_cnn.oracle import numbers
-from reference_cnn.oracle.bounds import unit
 from reference_cnn.oracle.call import PROFILES, Effort, Offered, keyword_of, numpy_draw, windows_of
-from reference_cnn.oracle.cases import DTYPES, Case, Tier
+from reference_cnn.oracle.cases import Case, Tier
 from reference_cnn.oracle.conditions import condition, scaled, seen_best, typical
 from reference_cnn.oracle.diagnose import diagnose
 from reference_cnn.oracle.judge import Failure, Kind, judge
 from reference_cnn.oracle.layers import LAYERS, WINDOWED
+from reference_cnn.oracle.other_dtypes import right_dtypes
 from reference_cnn.oracle.purity import impurity, touched
 from reference_cnn.oracle.report import Result, Verdict
 from reference_cnn.oracle.shapes import more_calls
 from reference_cnn.oracle.targets import keywords_missing
-from reference_cnn.oracle.targets.ask import Answer, ask
+from reference_cnn.oracle.targets.ask import ask
 from reference_cnn.oracle.workers import AskAll, Found, UnrepeatableError
 
 PLAIN: tuple[Tier, ...] = ("exact", "rounding")
@@ -99,7 +99,7 @@ def examine(
     more_questions = _more(asked[0], offered, effort or PROFILES["standard"], 2)
     named = diagnose(offered_answers, lambda c: ask(function, c), more_questions)
     failure = replace(failure, diagnosis=failure.diagnosis or named)
-    right_in = "" if as_it_is or failure.diagnosis else _right_dtypes(function, judged, required, strict=strict)
+    right_in = "" if as_it_is or failure.diagnosis else right_dtypes(function, found, wrong, required, strict=strict)
     failure = _described(failure, of_offered, right_in)
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked = len(questions) - len(found)
@@ -144,59 +144,6 @@ def _described(shown: Failure, found: list[Found], right_in: str) -> Failure:
         when, larger = typical(failures, shown)
     condition_in_words = " ".join(filter(None, (when, right_in)))
     return replace(shown, condition=condition_in_words, larger=larger or seen_best(failures, shown))
-
-
-def _right_dtypes(function: Callable[..., Any], found: list[Found], required: set[str], *, strict: bool) -> str:
-    """Say in which other dtypes every call that is answered wrongly in this one, now as before, is answered rightly."""
-
-    def right(case: Case) -> bool:
-        try:
-            if not all(np.isfinite(a).all() for a in case.plain.values()):
-                return False
-        except ValueError:
-            return False  # its numbers are too large for the dtype
-        answer = ask(function, case)
-        return answer.outcome == "answered" and judge(case, answer, required, strict=strict).failure is None
-
-    def in_order(dtype: str) -> bool:
-        answered = [right(_in_dtype(f.case, dtype)) for f in found]
-        return all(is_right for is_right, f in zip(answered, found) if f.judgement.failure)
-
-    def admitted(dtype: str) -> bool:
-        """Whether the bounds there, where they are wider, admit the wrong answers too."""
-        there = (judge(_in_dtype(f.case, dtype), _rounded(f.answer, dtype), required) for f in wrong)
-        return unit(dtype) > unit(wrong[0].case.dtype) and not any(j.failure for j in there)
-
-    wrong = [f for f in found if f.judgement.failure]
-    # What goes away when it is asked again has nothing to do with dtypes.
-    if not wrong or any(right(replace(f.case)) for f in wrong):
-        return ""
-    # Nor has what the calls before have left behind.
-    others = [
-        d
-        for d in DTYPES
-        if d != wrong[0].case.dtype
-        and all(right(_in_dtype(f.case, d)) for f in wrong)
-        and not admitted(d)
-        and in_order(d)
-    ]
-    return f"The same calls are answered rightly in {', '.join(others)}." if others else ""
-
-
-def _in_dtype(case: Case, dtype: str) -> Case:
-    """The same case in another dtype: small integers of its own, but real numbers that differ by rounding only."""
-    if case.tier == "exact":
-        return replace(case, dtype=dtype)
-    with np.errstate(over="ignore"):
-        plain = {n: a if n == "labels" else a.astype(dtype) for n, a in case.plain.items()}
-    return case.with_numbers(plain, dtype)
-
-
-def _rounded(answer: Answer, dtype: str) -> Answer:
-    """The answer to as many digits as the dtype has."""
-    with np.errstate(over="ignore"):
-        outputs = {n: a if a is None or a.dtype.kind == "c" else a.astype(dtype) for n, a in answer.outputs.items()}
-    return answer._replace(outputs=outputs)
 
 
 def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failure]:

@@ -146,17 +146,17 @@ class Draw:
 def draw(case: "Case", shapes: Shapes, generator: Callable[[], np.random.Generator]) -> Arrays | None:
     """Draw the arrays of a case; None if no numbers of these shapes are exact in the dtype."""
     if not case.exact:
-        return _typed(case, _reals(Draw(generator(), case), shapes))
+        return typed(_reals(Draw(generator(), case), shapes), case.dtype)
     for largest, density in STEPS:
         drawing = Draw(generator(), case, largest, density)
         arrays, grid = _integers(drawing, shapes)
         # No element is made of more products than these, so that nothing need be added up.
         if bounds.adds_products(case) and max(bounds.terms(case).values()) * largest**2 <= drawing.limit:
-            return _typed(case, arrays)
+            return typed(arrays, case.dtype)
         # In float64, for which there are fast products of matrices, and in which integers below the limit are exact.
         sizes = bounds.magnitudes(case, {n: a if n == "labels" else a.astype(np.float64) for n, a in arrays.items()})
         if all(m.max(initial=0) <= drawing.limit * grid for m in sizes.values()):
-            return _typed(case, arrays)
+            return typed(arrays, case.dtype)
     return None
 
 
@@ -171,12 +171,13 @@ def exact(case: "Case") -> bool:
     return case.function not in smooth
 
 
-def _typed(case: "Case", arrays: Arrays) -> Arrays:
+def typed(arrays: Arrays, dtype: str) -> Arrays:
+    """The arrays in a dtype, but for labels; a ValueError if it has no such numbers."""
     with np.errstate(over="ignore"):
-        typed = {name: a if name == "labels" else a.astype(case.dtype) for name, a in arrays.items()}
-    if not all(np.isfinite(a).all() for a in typed.values()):
-        raise ValueError(f"its numbers are too large for {case.dtype}")
-    return typed
+        found = {name: a if name == "labels" else a.astype(dtype) for name, a in arrays.items()}
+    if not all(np.isfinite(a).all() for a in found.values()):
+        raise ValueError(f"its numbers are too large for {dtype}")
+    return found
 
 
 def _integers(draw: Draw, shapes: Shapes) -> tuple[Arrays, float]:

@@ -57,12 +57,12 @@ def special_calls(function: str, fixed: list[Call]) -> list[Call]:
         some += [call for call in fixed if _one_by_one(call)][:1]
     found = [
         (call.with_bias() if special[1] == "b" else call)._replace(special=special)
-        for call in dict.fromkeys(some)
+        for call in some
         for special in ASKED.get(function, [])
     ]
     if function == "max_pool_backward":
         found += [call._replace(special=TIES) for call in fixed]
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _one_by_one(call: Call) -> bool:

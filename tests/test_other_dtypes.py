@@ -64,6 +64,21 @@ def test_what_the_calls_before_have_left_behind_is_not_blamed_on_the_dtype() -> 
 
 
 @pytest.mark.spec("ORC-D16")
+def test_calls_that_are_refused_leave_traces_too() -> None:
+    spoilt = set()
+
+    def refusing(x: Any, w: Any, b: Any = None, **o: Any) -> Any:
+        if "groups" in o:
+            spoilt.add(x.dtype)
+            raise ValueError("no groups")
+        return conv_forward(x, w, b, **o) + (x.dtype in spoilt)
+
+    failure = check({"conv_forward": refusing}, profile="quick").results["conv_forward"].failure
+    assert failure is not None
+    assert "rightly" not in failure.condition
+
+
+@pytest.mark.spec("ORC-D16")
 def test_where_the_bound_of_a_dtype_admits_the_wrong_answers_too_it_is_not_said_to_be_right() -> None:
     failure = check({"sigmoid": lambda z: sigmoid(z) * (1 + 1e-5)}, profile="quick").results["sigmoid"].failure
     assert failure is not None
