@@ -58,7 +58,7 @@ def _special_help(failure: Failure) -> str:
         return "Equal maxima share a window's gradient in any way, but the parts must add up to it."
     number, argument = failure.case.special
     if math.isinf(number) and failure.got is not None and math.isnan(failure.got):
-        return f"The {number:g} in {argument} met a 0, or its opposite, which makes NaN: choose, do not multiply."
+        return f"0·∞, ∞ − ∞ and ∞/∞ are NaN: look for the one that the {number:g} in {argument} runs into."
     return f"The {number:g} in {argument} has to reach what it is a factor or a term of, and nothing else."
 
 

@@ -18,6 +18,7 @@ from reference_cnn import (
     conv_forward,
     dense_backward,
     dense_forward,
+    max_pool_backward,
     max_pool_forward,
     sigmoid,
     sigmoid_prime,
@@ -255,6 +256,10 @@ def masks_assigned(dy: Any, x: Any, window: int, stride: int | None = None) -> A
     return dx
 
 
+def max_pool_backward_of_averages(dy: Any, x: Any, window: Any, stride: Any = None) -> Any:
+    return max_pool_backward(dy, x, window, stride=stride)
+
+
 def sums(x: Any, window: int, stride: int | None = None) -> Any:
     step = stride or window
     views = np.lib.stride_tricks.sliding_window_view(x, (window, window), (2, 3))[:, :, ::step, ::step]
@@ -274,7 +279,8 @@ THEIRS: list[tuple[str, Function, tuple[str, ...]]] = [
     ("conv_forward", bias_in_the_loop, ("bias-per-tap",)),
     ("conv_forward", one_column_less, ("short-kernel-loop",)),
     ("conv_backward", taps_assigned, ("dx-overwrite",)),
-    ("max_pool_backward", masks_assigned, ("pool-overwrite",)),
+    ("max_pool_backward", masks_assigned, ("pool-mask",)),
+    ("avg_pool_backward", max_pool_backward_of_averages, ("pool-kind",)),
     ("avg_pool_forward", sums, ("pool-sum",)),
     ("softmax_backward", lambda da, a: da - (a * da).sum(-1)[..., None], ("softmax-unweighted",)),
     ("softmax_backward", lambda da, a: a * da, ("softmax-no-sum",)),

@@ -147,8 +147,8 @@ ACTIVATION = (
     Mistake(
         "softmax-unweighted",
         "You leave out a factor a in the softmax's derivative: of the whole, or in the sum.",
-        "Every row is weighted by its own a: dz = a·(da − Σ da·a).",
-        "nowhere",
+        "Every output is weighted by its own a, twice: dz = a·(da − Σ da·a).",
+        "one class",
         {
             "softmax_backward": instead(
                 lambda da, a: da - (da * a).sum(axis=-1, keepdims=True),

@@ -8,15 +8,15 @@ import numpy as np
 
 from reference_cnn._validate import Array
 from reference_cnn.activation import relu, sigmoid, softmax
-from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, answering, instead
-from reference_cnn.oracle.mistakes.loss import scaled
-from reference_cnn.oracle.mistakes.pooling import elements, pooled, shared
+from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, Wrap, answering, instead, times
+from reference_cnn.oracle.mistakes.pooling import elements, pooled, spread
+from reference_cnn.pooling import max_pool_backward, max_pool_forward
 
 # Slopes of a rectifier below 0, as libraries and papers have them.
 SLOPES = (0.01, 0.1, 0.2, 0.3)
 
 
-def _activated(activation: Callable[[Array], Any]) -> Any:
+def _activated(activation: Callable[[Array], Any]) -> Wrap:
     return answering(lambda z, *a, **o: np.asarray(activation(z)).astype(z.dtype))
 
 
@@ -37,12 +37,8 @@ def _over_all(z: Array) -> Array:
     return softmax(z.ravel()).reshape(z.shape)
 
 
-def _binary(z: Array) -> float:
-    return 1 / math.log(2)
-
-
-def _decimal(z: Array) -> float:
-    return 1 / math.log(10)
+def _logarithms_to(base: int) -> Wrap:
+    return answering(lambda e, *a: np.asarray(e / math.log(base)).astype(np.asarray(e).dtype))
 
 
 def _root(o: Array, y: Array) -> Array:
@@ -62,11 +58,11 @@ def _averages(below: Implementation) -> Implementation:
 
 
 def _maxima(below: Implementation) -> Implementation:
-    def wrong(x: Array, window: Any, **o: Any) -> Array:
-        taps, axes = pooled(x, window, o, -np.inf)
-        return np.asarray(taps.max(axis=axes))
+    return lambda x, window, include_padding=False, **o: max_pool_forward(x, window, **o)
 
-    return wrong
+
+def _to_the_largest(below: Implementation) -> Implementation:
+    return lambda dy, x, window, include_padding=False, **o: max_pool_backward(dy, x, window, **o)
 
 
 def _lowest(below: Implementation) -> Implementation:
@@ -79,11 +75,7 @@ def _gradient_of_lowest(below: Implementation) -> Implementation:
 
 def _spread(below: Implementation) -> Implementation:
     """Everybody in the window gets an equal part."""
-    return lambda dy, x, window, **o: shared(dy, x, window, o, lambda taps, top: 1 / elements(x, window, o))
-
-
-def _to_the_largest(below: Implementation) -> Implementation:
-    return lambda dy, x, window, **o: shared(dy, x, window, o, lambda taps, top: taps == top)
+    return lambda dy, x, window, **o: spread(dy, x, window, o)
 
 
 ANOTHER = (
@@ -109,7 +101,7 @@ ANOTHER = (
         "prime-not-derived",
         "You return the function itself, not its derivative.",
         "σ′(z) = σ(z)·(1 − σ(z)), and relu′(z) is 1 where z > 0, else 0.",
-        "numbers below 0 and the 1, for relu",
+        "z ≤ 0 and z = 1, for relu",
         {"sigmoid_prime": instead(sigmoid), "relu_prime": instead(relu)},
     ),
     Mistake(
@@ -131,7 +123,7 @@ ANOTHER = (
     Mistake(
         "relu-absolute",
         "You take the absolute value, or for the derivative the sign.",
-        "relu(z) = max(z, 0).",
+        "relu(z) = max(z, 0), and its derivative is 1 where z > 0, else 0.",
         "no negative numbers",
         {"relu": instead(np.abs), "relu_prime": instead(lambda z: np.sign(z.astype(np.float64)))},
         makes_it="is the absolute value",
@@ -155,14 +147,14 @@ ANOTHER = (
         "Your logarithm has another base, 2 or 10.",
         "Take the natural logarithm.",
         "labels whose probability is 1",
-        {"cross_entropy": tuple(scaled(base, "cross_entropy")["cross_entropy"][0] for base in (_binary, _decimal))},
+        {"cross_entropy": tuple(map(_logarithms_to, (2, 10)))},
     ),
     Mistake(
         "negated-loss",
         "Your loss has the wrong sign.",
         "E = −Σ log softmax(z)[label], and Σ (y − o)²/2: neither is ever negative.",
         "a loss of 0",
-        scaled(lambda a: -1, "squared_error", "cross_entropy"),
+        times(-1, ("squared_error", "cross_entropy")),
     ),
     Mistake(
         "absolute-error",

@@ -74,7 +74,7 @@ BIAS_AND_DTYPE = (
         "bias-per-tap",
         "You add the bias once for every tap of the kernel.",
         "Add the bias once, after the sum over the kernel.",
-        "1×1 kernels; b = 0",
+        "1×1 kernels of one channel; b = 0",
         {
             "conv_forward": (
                 _bias(lambda b, w: (b * w[0].size).astype(b.dtype)),
@@ -105,7 +105,7 @@ BIAS_AND_DTYPE = (
     ),
     Mistake(
         "integer-output",
-        "You keep the result in an array of integers: what follows the point is cut off.",
+        "You round the result to a whole number, as an array of integers does.",
         "Give the output array the dtype of the result, np.result_type(x, w) for a product.",
         "whole numbers",
         {
@@ -128,7 +128,7 @@ BIAS_AND_DTYPE = (
         "You read a view as if its numbers lay one after the other in memory.",
         "Use the array's strides, or make it contiguous first: np.ascontiguousarray(x).",
         "contiguous arrays",
-        {name: (asking(lambda x, w, b, o: (_packed(x), _packed(w), _packed(b), o)),) for name in ("conv_forward",)},
+        {"conv_forward": (asking(lambda x, w, b, o: (_packed(x), _packed(w), _packed(b), o)),)},
         ("pytorch#180984✓",),
         native=True,
     ),

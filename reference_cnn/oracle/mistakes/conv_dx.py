@@ -1,6 +1,7 @@
 """Mistakes in the gradient of a convolution's input."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -33,13 +34,9 @@ def _dx_dilation(call: Backward) -> Array:
     return scattered(call.dz, call.x, call.w, _groups(call.options), places(win, dilation=(1,) * len(win.dilation)))
 
 
-def _dx_overwrite(call: Backward, last: Literal["window", "tap"] = "window") -> Array:
+def _dx_overwrite(call: Backward, order: Literal["window", "tap"] = "window") -> Array:
     win = windows(call.x, call.w, call.options)
-    return scattered(call.dz, call.x, call.w, _groups(call.options), places(win), last=last)
-
-
-def _dx_overwrite_taps(call: Backward) -> Array:
-    return _dx_overwrite(call, "tap")
+    return scattered(call.dz, call.x, call.w, _groups(call.options), places(win), order=order)
 
 
 def _dx_overwrite_filters(call: Backward) -> Array:
@@ -111,12 +108,13 @@ INPUT_GRADIENT = (
     ),
     Mistake(
         "dx-overwrite",
-        "In dx you overwrite where windows overlap.",
-        "Use += : every window that covers an element adds to its gradient.",
-        "a stride no smaller than the window",
+        "In dx you overwrite where windows overlap, or from filter to filter.",
+        "Use += : every window that covers an element, and every filter, adds to its gradient.",
+        "a stride no smaller than the window, and one filter",
         {
             "conv_backward": tuple(
-                gradients(dx=change) for change in (_dx_overwrite, _dx_overwrite_filters, _dx_overwrite_taps)
+                gradients(dx=change)
+                for change in (_dx_overwrite, _dx_overwrite_filters, partial(_dx_overwrite, order="tap"))
             )
         },
         ("cunn#71✓",),

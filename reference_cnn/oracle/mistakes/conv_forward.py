@@ -1,12 +1,23 @@
 """Mistakes in what a convolution multiplies: kernel, channels, groups."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle.mistakes.entry import Backward, Mistake, Options, Wrap, answering, asking, gradients
+from reference_cnn.oracle.mistakes.entry import (
+    Backward,
+    Mistake,
+    Options,
+    Wrap,
+    answering,
+    asking,
+    gradients,
+    last_zero,
+    merged,
+)
 
 
 def _space(a: Array) -> tuple[int, ...]:
@@ -55,9 +66,9 @@ def _guessed(x: Array) -> Array:
     return np.moveaxis(x, -1, 1) if len(set(x.shape[1:])) == 1 else x
 
 
-def _round_robin(filters: int, groups: int) -> Array:
-    """The filters in an order in which each group's are neighbours, if f belongs to group f % groups."""
-    return np.arange(filters).reshape(-1, groups).T.ravel()
+def _round_robin(count: int, groups: int) -> Array:
+    """Filters or channels in an order in which each group's are neighbours, if k belongs to group k % groups."""
+    return np.arange(count).reshape(-1, groups).T.ravel()
 
 
 def _interleaved(below: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,26 +95,13 @@ def _channels_in_turn(x: Array, o: Options) -> Array:
 
 def _channels_in_turn_back(call: Backward) -> Array:
     order = _round_robin(call.x.shape[1], call.options.get("groups", 1))
-    return np.take(call.again(x=call.x[:, order]).dx, np.argsort(order), axis=1)
+    return np.take(call.again(x=_channels_in_turn(call.x, call.options)).dx, np.argsort(order), axis=1)
 
 
-def _without_last(*axes: int) -> Callable[[Array], Array]:
-    """The kernel with zeros at the end of these axes."""
-
-    def cut(w: Array) -> Array:
-        w = w.copy()
-        for axis in axes:
-            w[(slice(None),) * (axis % w.ndim) + (-1,)] = 0
-        return w
-
-    return cut
-
-
-def _short_kernel() -> dict[str, tuple[Wrap, ...]]:
-    """A loop over columns, rows, or channels that leaves out the last."""
-    cuts = [_without_last(axis) for axis in (-1, 2, 1)]
-    ways = [_kernel(cut, cut) for cut in cuts]
-    return {name: tuple(way[name][0] for way in ways) for name in ways[0]}
+def _short_kernel(axis: int) -> dict[str, tuple[Wrap, ...]]:
+    """A loop over an axis of the kernel that leaves out the last."""
+    cut = partial(last_zero, axes=(axis,))
+    return _kernel(cut, cut)
 
 
 def _first_group(x: Array, w: Array, b: Any, o: Options) -> tuple[Any, ...]:
@@ -228,7 +226,7 @@ FORWARD = (
         "short-kernel-loop",
         "Your loop over the kernel ends one too early: its last column, row or channel counts for nothing.",
         "Go through all of the kernel: range(n) leaves out n itself.",
-        "a kernel that is 0 there",
-        _short_kernel(),
+        "forwards, a kernel that is 0 there",
+        merged(*map(_short_kernel, (-1, 2, 1))),
     ),
 )

@@ -127,3 +127,25 @@ def mapped(change: Callable[[Any], Any], *names: str) -> Wrap:
         return answer._replace(**{name: change(getattr(answer, name)) for name in names or answer._fields})
 
     return answering(changed)
+
+
+def times(factor: float, functions: tuple[str, ...], *names: str) -> dict[str, tuple[Wrap, ...]]:
+    """The one result times a number, or the gradients of these names, or without names all of them."""
+
+    def scaled(gradient: Array) -> Array:
+        return np.asarray(np.asarray(gradient) * factor).astype(np.asarray(gradient).dtype)
+
+    return {function: (mapped(scaled, *names),) for function in functions}
+
+
+def merged(*ways: Mapping[str, tuple[Wrap, ...]]) -> dict[str, tuple[Wrap, ...]]:
+    """Several ways to make a mistake in the same functions."""
+    return {name: tuple(wrap for way in ways for wrap in way[name]) for name in ways[0]}
+
+
+def last_zero(array: Array, axes: tuple[int, ...]) -> Array:
+    """A copy with zeros at the end of these axes."""
+    copy = array.copy()
+    for axis in axes:
+        copy[(slice(None),) * (axis % copy.ndim) + (-1,)] = 0
+    return copy

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle.mistakes.entry import NARROWER, Implementation, Mistake, Wrap, mapped
+from reference_cnn.oracle.mistakes.entry import NARROWER, Implementation, Mistake, times
 
 # Derivatives with one result, and those with three.
 ONE = (
@@ -16,13 +16,6 @@ THREE = ("conv_backward", "dense_backward")
 # Those that do not add up products: of sums it is the accumulation that is narrow.
 ROUNDED = ("relu", "max_pool_forward", "sigmoid", "sigmoid_prime", "softmax", "softmax_backward", "cross_entropy",
            "cross_entropy_prime")  # fmt: skip
-
-
-def _times(factor: float, functions: tuple[str, ...], *names: str) -> dict[str, tuple[Wrap, ...]]:
-    def scaled(gradient: Array) -> Array:
-        return np.asarray(np.asarray(gradient) * factor).astype(np.asarray(gradient).dtype)
-
-    return {function: (mapped(scaled, *names),) for function in functions}
 
 
 def _narrowed(below: Implementation) -> Implementation:
@@ -52,7 +45,7 @@ GENERAL = (
         "Your derivatives have the wrong sign.",
         "Return ∂E/∂x itself: the minus of gradient descent belongs to the update. Of (y − o)²/2 it is o − y.",
         "gradients that are 0",
-        _times(-1, THREE + ONE),
+        times(-1, THREE + ONE),
     ),
     Mistake(
         "doubled-gradient",
@@ -60,14 +53,14 @@ GENERAL = (
         "Look for a gradient that is added twice, or a 2 that the ½ of E should have cancelled.",
         "gradients that are 0",
         # Of a squared error it is the missing ½, a mistake of its own.
-        _times(2, THREE + tuple(name for name in ONE if name != "squared_error_prime")),
+        times(2, THREE + tuple(name for name in ONE if name != "squared_error_prime")),
     ),
     Mistake(
         "halved-gradient",
         "Your derivatives are half of what they should be.",
         "Look for a ½ too many: that of E cancels the 2 of the square.",
         "gradients that are 0",
-        _times(0.5, THREE + ONE),
+        times(0.5, THREE + ONE),
     ),
     *(
         Mistake(
@@ -75,7 +68,7 @@ GENERAL = (
             f"Your {gradient} {says}.",
             remedy,
             "gradients that are 0",
-            _times(factor, THREE, gradient),
+            times(factor, THREE, gradient),
         )
         for gradient in ("dx", "dw", "db")
         for name, factor, says, remedy in (

@@ -45,19 +45,19 @@ def correlated(dz: Array, x: Array, groups: int, where: Places) -> Array:
 
 
 def scattered(
-    dz: Array, x: Array, w: Array, groups: int, where: Places, *, last: Literal["window", "tap", None] = None
+    dz: Array, x: Array, w: Array, groups: int, where: Places, *, order: Literal["window", "tap", None] = None
 ) -> Array:
-    """Gradients of images for windows in these places; of `last`, if given, an element has nothing but the last."""
+    """Gradients of images for windows in these places, added, or overwritten in the order of windows or of taps."""
     d = dz.astype(np.float64).reshape(len(dz), groups, -1, *dz.shape[2:])
     kernel = w.astype(np.float64).reshape(groups, -1, *w.shape[1:])
     dx: Array = np.zeros(x.shape)
     taps = list(np.ndindex(w.shape[2:]))
     # The last window that covers an element reaches it with its first tap: taps in reverse order overwrite alike.
-    for k in taps if last == "tap" else taps[::-1]:
+    for k in taps if order == "tap" else taps[::-1]:
         part = np.einsum("ngf...,gfc->ngc...", d, kernel[(..., *k)]).reshape(len(dz), -1, *dz.shape[2:])
         columns = [i[:, t] for i, t in zip(where, k)]
         inside = [np.flatnonzero((c >= 0) & (c < size)) for c, size in zip(columns, x.shape[2:])]
         target: Any = (slice(None), slice(None), *np.ix_(*(c[i] for c, i in zip(columns, inside))))
         read: Any = (slice(None), slice(None), *np.ix_(*inside))
-        dx[target] = part[read] if last else dx[target] + part[read]
+        dx[target] = part[read] if order else dx[target] + part[read]
     return dx.astype(dz.dtype)

@@ -12,7 +12,7 @@ from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, Wrap, a
 LOSSES = ("squared_error", "squared_error_prime", "cross_entropy", "cross_entropy_prime")
 
 
-def scaled(factor: Callable[[Array], float], *functions: str) -> dict[str, tuple[Wrap, ...]]:
+def _scaled(factor: Callable[[Array], float], *functions: str) -> dict[str, tuple[Wrap, ...]]:
     """The answer times a number that follows from the first argument."""
 
     def change(answer: Any, first: Array, second: Array) -> Array:
@@ -71,7 +71,7 @@ LOSS = (
         "You divide by the number of examples: a mean where the definition sums.",
         "Sum; if you want the mean, divide in one place only; or keep your convention and say so.",
         "one example",
-        scaled(lambda a: 1 / len(a), *LOSSES),
+        _scaled(lambda a: 1 / len(a), *LOSSES),
         ("GraphSAGE#12✓",),
         "convention",
         makes_it="is a mean",
@@ -81,7 +81,7 @@ LOSS = (
         "You divide by the number of entries: a mean where the definition sums.",
         "Sum over everything; or keep your convention and say so.",
         "one entry",
-        scaled(lambda a: 1 / a.size, "squared_error", "squared_error_prime"),
+        _scaled(lambda a: 1 / a.size, "squared_error", "squared_error_prime"),
         kind="convention",
         makes_it="is a mean",
     ),
@@ -90,7 +90,7 @@ LOSS = (
         "Your squared error lacks the factor ½.",
         "E = Σ (y − o)²/2, whose derivative is o − y; or keep your convention and say so.",
         "outputs that are right",
-        scaled(lambda a: 2, "squared_error", "squared_error_prime"),
+        _scaled(lambda a: 2, "squared_error", "squared_error_prime"),
         kind="convention",
     ),
     Mistake(

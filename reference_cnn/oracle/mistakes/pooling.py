@@ -1,6 +1,5 @@
 """Mistakes in pooling."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -25,19 +24,6 @@ def _taps(x: Array, win: Windows, fill: float) -> Array:
     return win.view(whole)
 
 
-def _zero_pad(below: Implementation) -> Implementation:
-    def wrong(x: Array, window: Any, **o: Any) -> Array:
-        win = _windows(x, window, o)
-        taps = _taps(x, win, 0)
-        return np.asarray(taps.max(axis=tuple(range(len(win.kernel)))))
-
-    return wrong
-
-
-def _at_least(lowest: float) -> Wrap:
-    return answering(lambda y, *a, **o: np.maximum(y, np.asarray(lowest, y.dtype)))
-
-
 def pooled(x: Array, window: Any, o: Options, fill: float) -> tuple[Array, tuple[int, ...]]:
     """What each tap reads, (*K, N, C, *O), with `fill` for padding; and which axes are the window's."""
     win = _windows(x, window, o)
@@ -46,40 +32,57 @@ def pooled(x: Array, window: Any, o: Options, fill: float) -> tuple[Array, tuple
 
 def elements(x: Array, window: Any, o: Options) -> Array:
     """How many elements a window has, (1, 1, *O): those of x, or with the padding if that is to be counted."""
-    return _counts(x, _windows(x, window, o), bool(o.get("include_padding", False)))
+    ones, axes = pooled(np.ones((1, 1, *x.shape[2:])), window, o, float(o.get("include_padding", False)))
+    return np.asarray(ones.sum(axis=axes))
 
 
-def shared(dy: Array, x: Array, window: Any, o: Options, part: Callable[[Array, Array], Any]) -> Array:
-    """Gradients of which each tap gets part(what the tap reads, the maximum of the window)."""
+def _zero_pad(below: Implementation) -> Implementation:
+    def wrong(x: Array, window: Any, **o: Any) -> Array:
+        taps, axes = pooled(x, window, o, 0)
+        return np.asarray(taps.max(axis=axes))
+
+    return wrong
+
+
+def _at_least(lowest: float) -> Wrap:
+    return answering(lambda y, *a, **o: np.maximum(y, np.asarray(lowest, y.dtype)))
+
+
+def spread(dy: Array, x: Array, window: Any, o: Options) -> Array:
+    """Gradients of an average, for windows that may be dilated too."""
     win = _windows(x, window, o)
-    dy, dtype = dy.astype(np.float64), dy.dtype
     whole, inside = win.padded(x.shape, np.float64)
-    targets, taps = win.view(whole, writeable=True), _taps(x.astype(np.float64), win, -np.inf)
-    top = taps.max(axis=tuple(range(len(win.kernel))))
+    targets, share = win.view(whole, writeable=True), dy.astype(np.float64) / elements(x, window, o)
     for k in np.ndindex(win.kernel):
-        parts = np.broadcast_to(part(taps[k], top), dy.shape)
-        targets[k] += np.multiply(dy, parts, out=np.zeros(dy.shape), where=parts != 0)  # since 0 · ∞ is NaN
-    return inside.astype(dtype)
+        targets[k] += share
+    return inside.astype(dy.dtype)
 
 
 def _all_ties(below: Implementation) -> Implementation:
-    return lambda dy, x, window, **o: shared(dy, x, window, o, lambda taps, top: taps == top)
+    def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
+        win = _windows(x, window, o)
+        whole, inside = win.padded(x.shape, np.float64)
+        targets, taps = win.view(whole, writeable=True), _taps(x.astype(np.float64), win, -np.inf)
+        top = taps.max(axis=tuple(range(len(win.kernel))))
+        for k in np.ndindex(win.kernel):
+            targets[k] += np.where(taps[k] == top, dy.astype(np.float64), 0)
+        return inside.astype(dy.dtype)
+
+    return wrong
 
 
-def _overwriting_max(below: Implementation, *, whole_windows: bool = False) -> Implementation:
-    """Windows in order; where one gives an element its dy, or the 0 of its other elements, what it had is lost."""
+def _overwriting_max(below: Implementation, *, whole: bool = False, ties: bool = False) -> Implementation:
+    """Windows in order; where one gives dy to its maximum, what that had is lost, or what its whole window had."""
 
     def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
         win = _windows(x, window, o)
-        whole, inside = win.padded(x.shape, dy.dtype)
-        view, reads = win.view(whole, writeable=True), _taps(x, win, -np.inf)
+        room, inside = win.padded(x.shape, dy.dtype)
+        view, reads = win.view(room, writeable=True), _taps(x, win, -np.inf)
         for n, c, *p in np.ndindex(dy.shape):
             one = reads[(..., n, c, *p)]
-            if whole_windows:
-                view[(..., n, c, *p)] = np.where(one == one.max(), dy[(n, c, *p)], 0)
-            else:
-                k = np.unravel_index(int(np.argmax(one)), one.shape)
-                view[(*k, n, c, *p)] = dy[(n, c, *p)]
+            top = one == one.max() if ties else np.arange(one.size).reshape(one.shape) == np.argmax(one)
+            target = view[(..., n, c, *p)]
+            target[...] = np.where(top, dy[(n, c, *p)], 0 if whole else target)
         return inside.copy()
 
     return wrong
@@ -92,7 +95,7 @@ def _overwriting_average(below: Implementation, *, by_tap: bool = False) -> Impl
         win = _windows(x, window, o)
         whole, inside = win.padded(x.shape, np.float64)
         view = win.view(whole, writeable=True)
-        share = dy.astype(np.float64) / _counts(x, win, bool(o.get("include_padding", False)))
+        share = dy.astype(np.float64) / elements(x, window, o)
         taps = list(np.ndindex(win.kernel))
         # The last window that covers an element reaches it with its first tap.
         for k in taps if by_tap else taps[::-1]:
@@ -100,12 +103,6 @@ def _overwriting_average(below: Implementation, *, by_tap: bool = False) -> Impl
         return inside.astype(dy.dtype)
 
     return wrong
-
-
-def _counts(x: Array, win: Windows, padding: bool) -> Array:
-    """How many elements a window averages, (1, 1, *O)."""
-    ones = _taps(np.ones((1, 1, *x.shape[2:])), win, float(padding))
-    return np.asarray(ones.sum(axis=tuple(range(len(win.kernel)))))
 
 
 def _other_divisor(below: Implementation) -> Implementation:
@@ -119,16 +116,15 @@ def _one_divisor(include: bool) -> Wrap:
 
 def _summed(below: Implementation) -> Implementation:
     def wrong(x: Array, window: Any, **o: Any) -> Array:
-        counts = _counts(x, _windows(x, window, o), bool(o.get("include_padding", False)))
-        return np.asarray((below(x, window, **o).astype(np.float64) * counts).astype(x.dtype))
+        return np.asarray((below(x, window, **o).astype(np.float64) * elements(x, window, o)).astype(x.dtype))
 
     return wrong
 
 
 def _undivided(below: Implementation) -> Implementation:
     def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
-        counts = _counts(x, _windows(x, window, o), bool(o.get("include_padding", False)))
-        return np.asarray(below((dy.astype(np.float64) * counts).astype(dy.dtype), x, window, **o))
+        whole = (dy.astype(np.float64) * elements(x, window, o)).astype(dy.dtype)
+        return np.asarray(below(whole, x, window, **o))
 
     return wrong
 
@@ -169,16 +165,23 @@ POOLING = (
         "Use += : an element gets a share from every window that it belongs to.",
         "a stride no smaller than the window",
         {
-            "max_pool_backward": (_overwriting_max, partial(_overwriting_max, whole_windows=True)),
+            "max_pool_backward": (_overwriting_max, partial(_overwriting_max, whole=True)),
             "avg_pool_backward": (_overwriting_average, partial(_overwriting_average, by_tap=True)),
         },
     ),
     Mistake(
+        "pool-mask",
+        "You assign dy times a mask of the maxima: windows that overlap overwrite, and equal maxima get dy in full.",
+        "Use +=, and give dy to one maximum of each window, the first, or let the tied ones share it.",
+        "a stride no smaller than the window, and no two equal maxima in a window",
+        {"max_pool_backward": (partial(_overwriting_max, whole=True, ties=True),)},
+    ),
+    Mistake(
         "pool-sum",
-        "You return the sum of each window: it is not divided.",
-        "Divide by the number of elements of x in the window.",
+        "You do not divide: yours is the sum of each window, or for the gradient dy itself.",
+        "Divide by the number of elements of x in the window; with include_padding, by all.",
         "windows of one element",
-        {"avg_pool_forward": (_summed,)},
+        {"avg_pool_forward": (_summed,), "avg_pool_backward": (_undivided,)},
     ),
     Mistake(
         "pool-divisor",
@@ -190,10 +193,10 @@ POOLING = (
     ),
     Mistake(
         "pool-backward-divisor",
-        "Your backward pass divides by something else than the forward pass.",
-        "Divide by the count that the forward pass divides by.",
+        "Your gradient counts padding where it is not to be counted, or the reverse.",
+        "Divide by the number of elements of x in the window, unless include_padding is asked for.",
         "no padding",
-        {"avg_pool_backward": (_other_divisor, _undivided, _one_divisor(False), _one_divisor(True))},
+        {"avg_pool_backward": (_other_divisor, _one_divisor(False), _one_divisor(True))},
         ("pytorch#198119",),
     ),
     Mistake(

@@ -37,7 +37,7 @@ FLAGS = {
     "subtracted-bias": "The bias is subtracted.",
     "bias-axis": "The bias is added along the last axis, not along the filters'.",
     "activated": "An activation is applied to the result.",
-    "integer-output": "The result is kept in an array of integers.",
+    "integer-output": "The result is rounded to a whole number, as an array of integers does.",
     "narrow-accumulation": "Sums are formed in a narrower dtype than the arguments have.",
     # its gradients
     "mean-over-batch": "dw and db are divided by the number of images: the convention of a mean loss.",
@@ -116,9 +116,10 @@ FLAGS = {
     "pool-small-init": "The maximum starts from 0, or from the smallest positive number.",
     "pool-all-ties": "Every element that is as large as the maximum gets the whole dy.",
     "pool-overwrite": "Overlapping windows overwrite one another.",
-    "pool-sum": "The sum is not divided.",
+    "pool-mask": "dy times a mask of the maxima is assigned: windows that overlap overwrite, and ties get dy in full.",
+    "pool-sum": "Nothing is divided: a sum, or for the gradient dy itself.",
     "pool-divisor": "Padding is counted in the average where it is not to be, or the reverse.",
-    "pool-backward-divisor": "The backward pass divides by another count than the forward pass.",
+    "pool-backward-divisor": "The gradient counts padding where it is not to be, or the reverse.",
     "pool-default-stride": "Without a stride windows move by one element, not by their size.",
     # losses
     "loss-broadcast": "(N, 1) and (N,) are broadcast to (N, N).",

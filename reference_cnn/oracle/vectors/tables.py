@@ -138,7 +138,7 @@ def max_pool_backward() -> list[Entry]:
     """Return the questions of max pooling's gradient; a tie may be broken otherwise."""
     tied = [[[[1, 3, 3, 0], [3, 2, 1, 3], [-1, -1, -2, 5]]]]
     ties = Entry("ties", pool_call((1, 1, 3, 4), window=2, stride=1), "pool-all-ties", given={"x": tied}, reason=TIE)
-    return [*_max_pools(f"{SIGNS} pool-kind pool-minimum", "pool-default-stride", "", "pool-overwrite"), ties]
+    return [*_max_pools(f"{SIGNS} pool-kind pool-minimum", "pool-default-stride", "", "pool-overwrite pool-mask"), ties]
 
 
 def _max_pools(first: str, default: str, padded: str, overlapping: str, digits: str = "") -> list[Entry]:
@@ -168,7 +168,7 @@ def avg_pool_backward() -> list[Entry]:
     """Return the questions of average pooling's gradient."""
     real = pool_call((1, 2, 4, 3), window=3, stride=2, padding=1)
     return [
-        *_avg_pools(f"{SIGNS} pool-kind", "pool-backward-divisor", "pool-overwrite"),
+        *_avg_pools(f"{SIGNS} pool-kind pool-sum", "pool-backward-divisor", "pool-overwrite"),
         *reals(real, "pool-backward-divisor"),
     ]
 
