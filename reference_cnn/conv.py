@@ -161,7 +161,7 @@ def parameter_gradients(
 ) -> tuple[Array, Array]:
     """The dw and db of `conv_backward`, for a first layer: nobody asks for the dx of what is data, half of the work.
 
-    Arguments, results and errors as there.
+    Arguments, results and errors as there, but without dilation and groups.
     """
     call = _backward_call("parameter_gradients", dz, x, w, stride, padding, dilation=1, groups=1)
     return _dw(call), _db(call.dz)

@@ -29,7 +29,7 @@ RUNGS = {
         *("test_arrays", "test_bad_input", "test_gradcheck", "test_bounds", "test_cases", "test_oracle", "test_cli"),
         *("test_windows", "test_judge"),
         *("test_protocol", "test_isolation", "test_implementations", "test_mistakes", "test_diagnose"),
-        *("test_oracle_invitations", "test_purity", "test_special", "test_layout", "test_html"),
+        *("test_oracle_invitations", "test_offers", "test_purity", "test_special", "test_layout", "test_html"),
         *("test_vectors", "test_vector_mistakes", "test_vector_readers", "test_workers", "test_dask"),
         *("test_normwise", "test_organised", "test_orders", "test_in_other_tests", "test_consistency", "test_patterns"),
         *("test_other_dtypes", "test_kill_matrix", "test_estimates", "test_fooled", "test_combined", "test_conditions"),

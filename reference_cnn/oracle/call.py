@@ -16,6 +16,8 @@ Offered = Callable[[str], bool]
 
 # Equal numbers in x, in the place of a special value.
 TIES = ("ties", "x")
+# What an option is when it is not given; for the stride of a pooling, that is the window.
+DEFAULTS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "include_padding": False}
 
 
 class Effort(NamedTuple):
@@ -55,6 +57,22 @@ class Call(NamedTuple):
             found.add("b" if "b" in names else "no b")
         return frozenset(found)
 
+    def idle(self, name: str) -> bool:
+        """Whether an option is as good as not given."""
+        options = dict(self.options)
+        if name == "stride" and "window" in options:
+            windows = windows_of(self)
+            return windows.stride == windows.kernel
+        return name in options and name in DEFAULTS and set(_flat(options[name])) == {DEFAULTS[name]}
+
+    def tells(self, feature: str) -> bool:
+        """Whether the option of a feature does something, and not the same along each axis or on both sides."""
+        name = keyword_of(feature)
+        value: Any = dict(self.options).get(name)
+        if feature.endswith("per side"):
+            return any(before != after for before, after in value)
+        return not self.idle(name) and not (feature.endswith("per axis") and len(set(value)) == 1)
+
     def with_bias(self) -> "Call":
         """Return the same call with a bias, one for each filter or neuron."""
         w = dict(self.shapes)["w"]
@@ -72,6 +90,11 @@ def _feature(name: str, value: Any) -> str:
     if isinstance(value, tuple):
         return f"{name} per {'side' if isinstance(value[0], tuple) else 'axis'}"
     return name
+
+
+def _flat(value: Any) -> list[Any]:
+    """The numbers of an option, whatever its form."""
+    return [number for entry in value for number in _flat(entry)] if isinstance(value, tuple) else [value]
 
 
 def keyword_of(feature: str) -> str:

@@ -18,8 +18,6 @@ FEWEST = 4
 PICTURE = 24
 # A pattern that says nothing of where the wrong entries are.
 UNTELLING = re.compile(r"|its one entry is wrong|\d+ of \d+ entries (is|are) wrong")
-# Options that do nothing when they have this value.
-IDLE = {"stride": 1, "dilation": 1, "groups": 1, "padding": 0}
 
 
 def condition(judged: Sequence[tuple[Case, bool]]) -> str:
@@ -140,7 +138,9 @@ def _properties(case: Case) -> Iterable[str]:
     """What may be said of a call, the likeliest causes first."""
     shapes, options = dict(case.call.shapes), dict(case.call.options)
     features = {keyword_of(f) for f in case.call.features}
-    yield from (f for f in sorted(features - {"no"}) if not _idle(f, options.get(f)))
+    # Whether the windows of a pooling overlap says more than that their stride is not theirs.
+    last = {"stride"} if "window" in options else set()
+    yield from (f for f in sorted(features - {"no"} - last) if not case.call.idle(f))
     yield "numbers that are not whole" if case.tier == "rounding" else "whole numbers"
     first, shape = case.call.shapes[0]
     named = [(name, size) for name, size in zip(axes(case.function, first, case.rank), shape) if " " not in name]
@@ -157,6 +157,7 @@ def _properties(case: Case) -> Iterable[str]:
             yield f"{'an odd' if math.prod(shapes['w'][2:]) % 2 else 'an even'} number of kernel entries"
     if len(shape) > 2 and ("w" in shapes or "window" in options):
         yield from _of_windows(case)
+    yield from (f for f in last & features if not case.call.idle(f))
 
 
 def _of_windows(case: Case) -> Iterable[str]:
@@ -169,10 +170,3 @@ def _of_windows(case: Case) -> Iterable[str]:
         yield "strides that differ"
     if any(before != after for before, after in windows.pads):
         yield "more padding on one side"
-
-
-def _idle(name: str, value: object) -> bool:
-    """Whether an option is as good as not given."""
-    flat = value if isinstance(value, tuple) else (value,)
-    inner = [v for f in flat for v in (f if isinstance(f, tuple) else (f,))]
-    return name in IDLE and all(v == IDLE[name] for v in inner)

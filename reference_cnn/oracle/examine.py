@@ -187,13 +187,14 @@ def _more(case: Case, offered: Offered, effort: Effort, batch: int = 1) -> list[
 
 
 def _refused(found: list[Found]) -> set[str]:
-    """Features with which every call is refused, while calls without them are answered."""
+    """Features with which every call that tells is refused, while calls without them are answered."""
     refused = set()
-    outcomes = [(f.case.call.features, f.answer.outcome) for f in found]
-    for feature in sorted({f for features, _ in outcomes for f in features}):
-        having = [outcome in ("refused", "not implemented") for features, outcome in outcomes if feature in features]
-        others = [outcome == "answered" for features, outcome in outcomes if feature not in features]
-        if all(having) and any(others):
+    for feature in sorted({feature for f in found for feature in f.case.call.features}):
+        having = [f for f in found if feature in f.case.call.features]
+        # Who refuses groups may accept one, and who wants equal strides may accept them for each axis.
+        having = [f for f in having if f.case.call.tells(feature)] or having
+        others = [f.answer.outcome == "answered" for f in found if feature not in f.case.call.features]
+        if all(f.answer.outcome in ("refused", "not implemented") for f in having) and any(others):
             refused.add(feature)
     return refused
 

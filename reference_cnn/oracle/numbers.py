@@ -24,7 +24,8 @@ Shapes = dict[str, tuple[int, ...]]
 STEPS = [(5, 1.0), (3, 1.0), (2, 1.0), (1, 1.0)] + [(1, 2.0**-k) for k in range(1, 30)]
 # Elements of o and y of whose error rounding in between may take whole numbers to others.
 MANY = 500
-# So many classes a row far from 0 may have.
+# So many classes a row far from 0 may have: a running logarithm, which RND-N4 does not grant, but many use, keeps too
+# few digits of more.
 LONGEST_FAR = 17
 # A number of many digits.
 DIGITS = 0.7310585786300049
@@ -126,7 +127,7 @@ class Draw:
         return ramp
 
     def logits(self, shape: tuple[int, ...]) -> Array:
-        """Rows by turns wide, around 0, and narrow, around ± scale: what one row needs is wrong for the next.
+        """Rows by turns wide, around 0, and narrow, around ± scale if short: what one row needs is wrong for the next.
 
         The fifth, where there are so many, is all 0, as at the start of a training: every class is the largest.
         """
@@ -137,7 +138,6 @@ class Draw:
         wide = min(scale, SPREADS[self.case.dtype]) * numbers
         # Some ascend: the largest is the last, which loops miss.
         wide = np.where(turn % 4 == 2, np.sort(wide, axis=-1), wide)
-        # Of many distant ones a running sum of logarithms, which is right, would keep too few digits.
         far = scale if shape[-1] <= LONGEST_FAR else 0
         rows = np.where(turn % 2 == 0, wide, np.where(turn % 4 == 1, far, -far) + 2 * numbers)
         return np.where(turn == 4, 0, rows)

@@ -68,7 +68,7 @@ def logits_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
         Call((("z", shape),))
         for shape in [(37, 131), (128, 3), (3, 128), *[(260, 3), (2, 1030)] * (not dtype.endswith("16"))]
     ]
-    # Wide rows and distant ones with what remains of vectors and tiles, of up to 128 classes and 32 rows.
+    # Wide rows, and distant ones if short, with what remains of vectors and tiles, of up to 128 classes and 32 rows.
     hard = [
         Call((("z", shape),), scale=s) for s in scales[2:] for shape in [(5, 5), (5, 9), (5, 19), (9, 137), (37, 4)]
     ]

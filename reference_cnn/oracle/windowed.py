@@ -6,7 +6,8 @@ from typing import Any
 
 from reference_cnn._windows import Windows, spans_of
 from reference_cnn.oracle.call import Call, Draw, Effort, Offered, everything, windows_of
-from reference_cnn.oracle.fixed import conv_call, fixed_convolutions, fixed_poolings, pool_call
+from reference_cnn.oracle.fixed_convolutions import conv_call, fixed_convolutions
+from reference_cnn.oracle.fixed_poolings import fixed_poolings, pool_call
 
 # So many numbers that differ, as a maximum wants them, has even bfloat16.
 DISTINCT = 128

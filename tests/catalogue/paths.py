@@ -3,7 +3,7 @@
 import math
 from itertools import combinations, permutations
 
-from reference_cnn.oracle.call import Call, windows_of
+from reference_cnn.oracle.call import Call, keyword_of, windows_of
 
 # Sizes after which a tile, a vector or a counter of this many elements is at its end.
 TILES = (1, 4, 8, 16, 32, 64, 128, 256, 1024, 4096)
@@ -66,6 +66,8 @@ def _windowed(call: Call) -> tuple[dict[str, int], dict[str, bool]]:
         "an even window": any(k % 2 == 0 for k in windows.kernel),
         "an odd window": any(k % 2 for k in windows.kernel),
         "padding": any(map(any, windows.pads)),
+        "padding to count where there is none": dict(call.options).get("include_padding", False)
+        and not any(map(any, windows.pads)),
         "more padding before": any(before > after for before, after in windows.pads),
         "more padding after": any(before < after for before, after in windows.pads),
         "as much padding as a window has room for": any(max(p) == e - 1 for p, e in zip(windows.pads, spans)),
@@ -77,4 +79,6 @@ def _windowed(call: Call) -> tuple[dict[str, int], dict[str, bool]]:
         "as many filters as columns": filters == windows.out[-1],
         "as many channels as rows and columns": len({channels, *space}) == 1,
         "numbers of very different sizes": call.scale > 1,
+        **{f"{feature} that says nothing": call.idle(keyword_of(feature)) for feature in call.features},
+        **{f"{feature}, alike": not call.tells(feature) for feature in call.features},
     }

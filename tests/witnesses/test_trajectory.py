@@ -94,7 +94,7 @@ def a_billionth_more(function: Callable[..., Any]) -> Callable[..., Any]:
     return disturbed
 
 
-def disturbed_kernel(*arguments: Any, **options: Any) -> tuple[Array, Array]:
+def disturbed_parameters(*arguments: Any, **options: Any) -> tuple[Array, Array]:
     dw, db = parameter_gradients(*arguments, **options)
     return dw * (1 + 1e-9), db
 
@@ -106,7 +106,7 @@ def disturbed_step(p: article.Parameters, g: article.Parameters, rate: float) ->
 
 DISTURBED: dict[str, Callable[..., Any]] = {
     "conv_forward": a_billionth_more(conv_forward),
-    "parameter_gradients": disturbed_kernel,
+    "parameter_gradients": disturbed_parameters,
     "dense_backward": a_billionth_more(dense_backward),
     "sigmoid_prime": a_billionth_more(sigmoid_prime),
     "squared_error_prime": a_billionth_more(squared_error_prime),

@@ -3,7 +3,8 @@
 from typing import Any
 
 from reference_cnn.oracle.call import Call
-from reference_cnn.oracle.fixed import conv_call, pool_call
+from reference_cnn.oracle.fixed_convolutions import conv_call
+from reference_cnn.oracle.fixed_poolings import pool_call
 from reference_cnn.oracle.vectors.question import Entry, Kind
 
 ODD_ZERO = 'the odd zero of padding="same" goes after the image; ONNX also knows SAME_LOWER, with it before'

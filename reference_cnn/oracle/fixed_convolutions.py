@@ -1,14 +1,10 @@
-"""Fixed calls of convolutions and poolings, each there for a reason."""
+"""Fixed calls of convolutions, each there for a reason."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from reference_cnn.oracle.call import Call
-
-T = TypeVar("T")
-
-# Sizes with rows of more than 32, and at stride 2 more than 256 outputs, for each number of axes.
-LONG = {1: (600,), 2: (34, 36), 3: (9, 10, 35)}
+from reference_cnn.oracle.sizes import LONG, cycle, rotations
 
 
 def conv_call(x: Sequence[int], w: Sequence[int], *, b: bool = False, **options: Any) -> Call:
@@ -147,6 +143,7 @@ def fixed_convolutions(rank: int, spread: float) -> list[Call]:
         *(single + shortcuts + everyday + long + whole + spread_out + traps * (rank == 2)),
         *_past_a_tile(rank),
         *_fast_paths(rank),
+        *_spelled_out(rank),
     ]
 
 
@@ -165,7 +162,7 @@ def _past_a_tile(rank: int) -> list[Call]:
     ]
     longer = [(*d[:axis], 35, *d[axis + 1 :]) for axis in {0, rank - 1}]
     return [
-        *(larger(k, *(67 if n == 35 else n for n in sizes), b=True) for sizes in (images, channels, filters)),
+        *(larger(k, *sizes, b=True) for sizes in ((67, 1, 2), (2, 67, 1), (2, 1, 67))),
         *(larger(k, *sizes, **o) for sizes in (images, channels, filters) for o in options),
         *(conv_call((1, 1, *size), (2, 1, *k), b=True) for size in rotations((70, *[3] * (rank - 1)))),
         *(conv_call((1, o.get("groups", 1), *size), (2, 1, *k), **o) for size in longer for o in options),
@@ -206,6 +203,9 @@ def _fast_paths(rank: int) -> list[Call]:
         conv_call((3, 4, *d), (6, 2, *large), groups=2, padding=1),
         conv_call((3, 2, *d), (4, 2, *large), padding=per_side),
         conv_call((1, 2, *two), (4, 2, *two), b=True),
+        conv_call((3, 2, *d), (4, 2, *[4] * rank)),
+        conv_call((3, 2, *d), (4, 2, *three), dilation=2, b=True),
+        conv_call((3, 4, *d), (6, 2, *two), groups=2, stride=4),
         # Images of one row.
         *(
             conv_call((2, 2, *[1] * (rank - 1), 5), (3, 2, *[1] * (rank - 1), 2), **o)
@@ -214,106 +214,16 @@ def _fast_paths(rank: int) -> list[Call]:
     ]
 
 
-def pool_call(x: Sequence[int], **options: Any) -> Call:
-    """Return a call of a pooling."""
-    return Call((("x", tuple(x)),), tuple(options.items()))
-
-
-def fixed_poolings(rank: int, own: str) -> list[Call]:
-    """Return calls of a pooling: one feature at a time, overlaps and gaps; `own` is the option that the other lacks."""
-    x = (3, 2, *cycle((7, 9, 5), rank))
-    fixed = [
-        pool_call((2, 3, *cycle((6, 4, 4), rank)), window=2),
-        pool_call(x, window=2),  # a remainder that no window reads
-        pool_call(x, window=cycle((3, 2, 2), rank)),
-        pool_call(x, window=2, stride=1),
-        pool_call(x, window=3, stride=2),
-        pool_call(x, window=2, stride=3),  # gaps between the windows
-        pool_call(x, window=cycle((2, 3, 2), rank), stride=cycle((2, 1, 3), rank)),
-        pool_call(x, window=2, stride=1, padding=1),
-        pool_call(x, window=2, padding=1),
-        pool_call(x, window=3, stride=2, padding=1),
-        pool_call(x, window=3, stride=2, padding=cycle((0, 1, 1), rank)),
-        pool_call(x, window=3, stride=2, padding=cycle(((0, 1), (1, 0), (2, 1)), rank)),
-        pool_call(x, window=4, stride=2, padding=cycle(((2, 0), (0, 1), (1, 2)), rank)),
-        pool_call(x, window=2, stride=2, padding="same"),
-        pool_call(x, window=3, stride=2, padding="same"),
-        pool_call((2, 2, *cycle((6, 8, 4), rank)), window=3, stride=2, padding="same"),
-        pool_call(x, window=3, stride=2, padding="valid"),
-        pool_call((2, 2, *[4] * rank), window=4),
-        pool_call((4, 4, *[4] * rank), window=2, stride=1),  # nothing is told by a shape
-        pool_call(x, window=1, stride=2),
-        # More than a tile of 8 of everything.
-        pool_call((9, 9, *cycle((4, 3, 3), rank)), window=2, stride=1),
-        pool_call((1, 2, *[18] * rank), window=5, stride=5, padding=2)
-        if rank < 3
-        else pool_call((1, 2, 9, 3, 3), window=(5, 1, 1), padding=(2, 0, 0)),
-        # More than 128 channels, or 256 positions.
-        pool_call((1, 130, *cycle((4, 3, 3), rank)), window=2),
-        pool_call((1, 1, *LONG[min(rank, 3)], *[3] * (rank - 3)), window=3, stride=2, padding=1),
-        # The window covers the image.
-        pool_call((2, 2, *[3] * rank), window=3, padding=1),
-        # One axis alone, no overlap with padding, and what keeps the size.
-        pool_call(x, window=cycle((1, 3), rank), padding=cycle((0, 1), rank)),
-        pool_call(x, window=cycle((3, 1), rank), padding=cycle((1, 0), rank)),
-        pool_call(x, window=2, stride=3, padding=1),
-        pool_call(x, window=3, stride=1, padding=1),
-        pool_call((2, 2, *cycle((8, 6, 4), rank)), window=1, stride=4, padding="same"),  # not less than none
-        pool_call((2, 2, *cycle((5, 6, 4), rank)), window=3, stride=1, padding="same"),
-        pool_call((2, 2, *cycle((4, 5, 3), rank)), window=1),
-        # Longer than a vector, or a tile of 128 or 256, in one way each.
-        *(pool_call((1, 2, *row), window=cycle((2, 1), rank)) for row in rotations((260, *[3] * (rank - 1)))),
-        pool_call((130, 1, *cycle((3, 4, 2), rank)), window=2),
-        # Whole vectors and tiles of up to 128, and some images with padding.
-        *(pool_call((1, 2, *row), window=cycle((2, 1), rank)) for row in rotations((256, *[3] * (rank - 1)))),
-        pool_call((128, 1, *cycle((3, 4, 2), rank)), window=2),
-        pool_call((1, 128, *cycle((4, 3, 3), rank)), window=2),
-        pool_call((9, 2, *cycle((4, 5, 3), rank)), window=3, stride=2, padding=1),
-        # A window of more elements than 8 bits count.
-        *[pool_call((3, 8, 17, 18), window=(17, 18))] * (rank == 2),
-        pool_call((1, 1, *cycle((8, 9, 1), rank)), window=cycle((7, 7, 1), rank), padding=cycle((3, 2, 0), rank)),
+def _spelled_out(rank: int) -> list[Call]:
+    """Options that say what holds without them, or for each axis and side what one number says for all."""
+    x, w, ones = (3, 2, *cycle((7, 9, 6), rank)), (4, 2, *cycle((3, 2, 2), rank)), (1,) * rank
+    nothing: list[dict[str, Any]] = [
+        *({"stride": 1}, {"padding": 0}, {"dilation": 1}, {"groups": 1}),
+        *({"stride": ones}, {"padding": (0,) * rank}, {"padding": ((0, 0),) * rank}, {"dilation": ones}),
+        {"stride": 1, "padding": 0, "dilation": 1, "groups": 1},
     ]
-    special = {
-        "dilation": [
-            pool_call(x, window=2, stride=1, dilation=2),
-            pool_call(x, window=2, stride=1, dilation=cycle((3, 1), rank)),
-            pool_call(x, window=2, stride=1, dilation=cycle((1, 3), rank)),
-            pool_call((2, 2, *[3] * rank), window=2, dilation=2),  # the window covers the image
-            pool_call(x, window=cycle((2, 3, 2), rank), stride=2, dilation=cycle((3, 2, 1), rank), padding=1),
-        ],
-        "include_padding": [
-            pool_call(x, window=2, stride=1, padding=1, include_padding=True),
-            pool_call(x, window=3, stride=2, padding=cycle(((0, 1), (1, 0), (2, 1)), rank), include_padding=True),
-            pool_call(x, window=3, stride=2, padding="same", include_padding=True),
-        ],
-    }
-    return fixed + special[own] + _poolings_past_a_tile(rank, own)
-
-
-def _poolings_past_a_tile(rank: int, own: str) -> list[Call]:
-    """One option beside one size that is past the end of a vector or a tile; and windows that only some images have."""
-    d = cycle((6, 7, 5), rank)
-    options: list[dict[str, Any]] = [
-        *({"window": 2, "padding": 1}, {"window": 3, "stride": 1}, {"window": 3, "stride": 2, "padding": 1}),
-        {"window": 2, "dilation": 2} if own == "dilation" else {"window": 2, "padding": 1, own: True},
+    alike: list[dict[str, Any]] = [
+        *({"stride": (2,) * rank}, {"dilation": (2,) * rank}, {"padding": ones}),
+        *({"padding": ((1, 1),) * rank}, {"padding": cycle(((1, 1), (2, 2), (0, 0)), rank)}),
     ]
-    larger = [(35, 1, *d), (1, 35, *d), *((1, 1, *d[:axis], 35, *d[axis + 1 :]) for axis in {0, rank - 1})]
-    return [
-        *(pool_call(size, **o) for size in larger for o in options),
-        # One answer for each map, of more than two images; and windows that hang over both edges.
-        pool_call((3, 2, *[3] * rank), window=3),
-        pool_call((2, 2, *[2] * rank), window=4, stride=1, padding=1),
-        pool_call((2, 2, *d), window=cycle((1, 3), rank), stride=cycle((2, 1), rank)),
-        # More elements than 16 bits count.
-        *[pool_call((1, 1, 182, 183), window=2)] * (rank == 2),
-    ]
-
-
-def rotations(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Every order in which the sizes follow each other in a circle."""
-    return [(*sizes[k:], *sizes[:k]) for k in range(len(sizes))]
-
-
-def cycle(values: tuple[T, ...], count: int) -> tuple[T, ...]:
-    """Return `count` of the values, over and over."""
-    return tuple(values[i % len(values)] for i in range(count))
+    return [conv_call(x, w, **options) for options in nothing + alike]

@@ -1,0 +1,18 @@
+"""Sizes for any number of axes."""
+
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# Sizes with rows of more than 32, and at stride 2 more than 256 outputs, for each number of axes.
+LONG = {1: (600,), 2: (34, 36), 3: (9, 10, 35)}
+
+
+def rotations(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Every order in which the sizes follow each other in a circle."""
+    return [(*sizes[k:], *sizes[:k]) for k in range(len(sizes))]
+
+
+def cycle(values: tuple[T, ...], count: int) -> tuple[T, ...]:
+    """Return `count` of the values, over and over."""
+    return tuple(values[i % len(values)] for i in range(count))

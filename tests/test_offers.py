@@ -1,0 +1,148 @@
+"""What a target does not offer: never a failure, and said."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from strategies import Array
+
+import reference_cnn as reference
+from reference_cnn import conv_backward, conv_forward, dense_forward
+from reference_cnn.oracle import check
+
+
+@pytest.mark.spec("ORC-D3")
+def test_refusing_a_feature_is_no_failure_but_refusing_some_calls_with_it_is() -> None:
+    def no_groups(*a: Any, groups: int = 1, **o: Any) -> Array:
+        if groups > 1:
+            raise ValueError("one group only")
+        return conv_forward(*a, **o)
+
+    def some_groups(*a: Any, groups: int = 1, **o: Any) -> Array:
+        if groups > 2:
+            raise ValueError("two groups at most")
+        return conv_forward(*a, groups=groups, **o)
+
+    def unfinished(*a: Any, padding: Any = 0, stride: Any = 1, **o: Any) -> Array:
+        if padding == "same" and stride != 1:
+            raise NotImplementedError
+        return conv_forward(*a, padding=padding, stride=stride, **o)
+
+    def broken(*a: Any, **o: Any) -> Array:
+        raise RuntimeError("out of order")
+
+    assert check({"conv_forward": no_groups}).results["conv_forward"].not_offered == ("groups",)
+    some = check({"conv_forward": some_groups}).results["conv_forward"]
+    assert some.failure is not None
+    assert some.failure.message == "it raises ValueError: two groups at most"
+    report = check({"conv_forward": unfinished})
+    assert report.passed
+    assert 'padding="same" with stride' in report.results["conv_forward"].not_offered
+    never = check({"conv_forward": broken})
+    assert (never.passed, never.results["conv_forward"].verdict) == (False, "error")
+
+
+@pytest.mark.spec("ORC-D3", "ORC-D5")
+def test_a_function_that_is_not_implemented_is_missing() -> None:
+    def later(*a: Any) -> Any:
+        raise NotImplementedError
+
+    report = check({"sigmoid": later, "dense_forward": dense_forward})
+    assert report.passed
+    assert report.results["sigmoid"].verdict == "missing"
+    assert not check({"sigmoid": later}).passed  # nothing was judged
+
+
+def refusing(function: Callable[..., Any], refused: Callable[[dict[str, Any]], bool]) -> Callable[..., Any]:
+    """The function, which raises ValueError for some options."""
+
+    def narrow(*arguments: Any, **options: Any) -> Any:
+        if refused(options):
+            raise ValueError("not that")
+        return function(*arguments, **options)
+
+    return narrow
+
+
+def differ(values: Any) -> bool:
+    return isinstance(values, tuple) and len(set(values)) > 1
+
+
+def lopsided(pads: Any) -> bool:
+    return isinstance(pads, tuple) and any(isinstance(p, tuple) and p[0] != p[1] for p in pads)
+
+
+@pytest.mark.spec("ORC-D3")
+@pytest.mark.parametrize(("function", "refused", "not_offered"), [
+    ("conv_forward", lambda o: differ(o.get("stride")), "stride per axis"),
+    ("conv_backward", lambda o: differ(o.get("dilation")), "dilation per axis"),
+    ("conv_forward", lambda o: lopsided(o.get("padding")), "padding per side"),
+    ("conv_forward", lambda o: o.get("groups", 1) != 1, "groups"),
+    ("conv_forward", lambda o: o.get("padding", 0) not in (0, (0, 0), ((0, 0), (0, 0))), "padding"),
+    ("max_pool_forward", lambda o: o.get("dilation", 1) not in (1, (1, 1)), "dilation"),
+    ("avg_pool_backward", lambda o: o.get("include_padding", False), "include_padding"),
+])  # fmt: skip
+def test_who_refuses_a_feature_may_accept_what_it_says_without_telling(
+    function: str, refused: Callable[[dict[str, Any]], bool], not_offered: str
+) -> None:
+    """One group, no padding; the same stride along each axis, the same padding on both sides."""
+    for seed in range(3):
+        report = check({function: refusing(getattr(reference, function), refused)}, seed=seed)
+        assert report.passed, f"\n{report}"
+        assert not_offered in report.results[function].not_offered
+
+
+@pytest.mark.spec("ORC-D3")
+def test_a_pooling_whose_stride_has_to_be_its_window_offers_no_stride() -> None:
+    def side_by_side(x: Array, window: Any, stride: Any = None, padding: Any = 0) -> Array:
+        if stride not in (None, window, (window, window)):
+            raise ValueError("windows must not overlap")
+        return reference.max_pool_forward(x, window, padding=padding)
+
+    report = check({"max_pool_forward": side_by_side})
+    assert report.passed, f"\n{report}"
+    assert {"stride", "stride per axis"} <= set(report.results["max_pool_forward"].not_offered)
+
+
+@pytest.mark.spec("ORC-D3")
+def test_who_offers_a_feature_owes_it_where_it_tells_nothing() -> None:
+    """What says nothing is judged like all the rest."""
+    wrong = refusing(conv_forward, lambda o: o.get("groups") == 1)
+    failure = check({"conv_forward": wrong}).results["conv_forward"].failure
+    assert failure is not None
+    assert (failure.message, failure.case.call.options) == ("it raises ValueError: not that", (("groups", 1),))
+
+
+def insisting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A convolution with a bias that has to be given, an int stride and an int padding."""
+
+    def conv(x: Array, w: Array, b: Array, stride: int = 1, padding: int = 0) -> Any:
+        if not isinstance(stride, int) or not isinstance(padding, int):
+            raise TypeError("int only")
+        return function(x, w, b, stride=stride, padding=padding)
+
+    return conv
+
+
+@pytest.mark.spec("ORC-D3")
+def test_a_bias_that_has_to_be_given_hides_nothing() -> None:
+    right = check({"conv_forward": insisting(conv_forward)})
+    assert right.passed, f"\n{right}"
+    assert set(right.results["conv_forward"].not_offered) == {
+        *("no b", "dilation", "groups", "stride per axis", "padding per axis", "padding per side"),
+        *('padding="same"', 'padding="valid"'),
+    }
+    assert right.results["conv_forward"].cases > 80
+    ignoring = insisting(lambda x, w, b, stride, padding: conv_forward(x, w, b, padding=padding))
+    assert not check({"conv_forward": ignoring}).passed
+
+
+@pytest.mark.spec("ORC-D4")
+def test_a_gradient_is_offered_always_or_never() -> None:
+    def sometimes(dz: Array, x: Array, w: Array, **options: Any) -> Any:
+        g = conv_backward(dz, x, w, **options)
+        return g._replace(dw=None) if options else g  # type: ignore[arg-type]  # what is tested
+
+    failure = check({"conv_backward": sometimes}).results["conv_backward"].failure
+    assert failure is not None
+    assert failure.message == "dw is None here, though not in every call"
