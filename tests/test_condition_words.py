@@ -41,6 +41,7 @@ PROPERTIES = [
     ("conv_forward", "x=1x1x9 w=1x1x3 stride=2", "x=1x1x9 w=1x1x3 stride=3", "windows that overlap"),
     ("avg_pool_forward", "x=1x1x9 window=3 stride=2", "x=1x1x9 window=3 stride=3", "windows that overlap"),
     ("avg_pool_forward", "x=1x1x9 window=3 stride=4", "x=1x1x9 window=3 stride=3", "stride"),
+    ("conv_forward", "x=1x1x9 w=1x1x3 stride=2", "x=1x1x9 w=1x1x2", "stride"),
     (
         "conv_forward",
         "x=1x1x9x9 w=1x1x4x2 stride=4",
