@@ -7,14 +7,15 @@ from typing import Any
 def unpack(result: Any, names: Sequence[str]) -> list[Any]:
     """Take the named gradients out of a mapping, an object with such attributes, a tuple or a list; None where absent.
 
-    A named tuple with just these names is such an object: its order is its own.
+    A named tuple with these names is such an object if one of them stands elsewhere than in its place.
 
     A ValueError says what was found instead.
     """
     if isinstance(result, Mapping):
         return [result.get(name) for name in names]
-    named = set(names) == set(getattr(result, "_fields", ()))
-    if isinstance(result, tuple | list) and not named:
+    fields = getattr(result, "_fields", ())
+    elsewhere = [f for k, f in enumerate(fields) if f in names and (len(fields) != len(names) or f != names[k])]
+    if isinstance(result, tuple | list) and not elsewhere:
         if len(result) != len(names):
             raise ValueError(f"{len(result)} gradients, expected {', '.join(names)}")
         return list(result)

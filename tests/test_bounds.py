@@ -13,9 +13,11 @@ from strategies import Array, dense_calls, seeds
 from reference_cnn import dense_forward
 from reference_cnn.oracle import Case, bounds, cases, check, notation
 from reference_cnn.oracle.bounds import Precision, gamma, unit
-from reference_cnn.oracle.call import Call
+from reference_cnn.oracle.call import Call, windows_of
+from reference_cnn.oracle.judge import judge
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.targets import loops
+from reference_cnn.oracle.targets.ask import Answer
 
 
 def any_order(rng: np.random.Generator, dtype: Any) -> Any:
@@ -243,15 +245,46 @@ def test_whole_answers_are_those_of_unlimited_integers(dtype: str) -> None:
 
 @pytest.mark.spec("RND-D3")
 @pytest.mark.parametrize("dtype", UNITS)
-def test_whole_squares_and_averages_may_be_rounded_in_between_where_sums_are_no_wider(dtype: str) -> None:
+def test_whole_squares_and_averages_may_be_rounded_in_between(dtype: str) -> None:
+    """As the sums are, and no further where the result is narrower: their value is a number of its dtype."""
+    u = UNITS["float32" if dtype.endswith("16") else dtype]
     for function, text in (
         ("squared_error", "o=3x4"),
         ("avg_pool_forward", "x=1x2x4x4 window=2"),
         ("dense_forward", "x=3x4 w=4x2"),
     ):
-        ((_, bound),) = Case(function, notation.read(text), "exact", dtype).expected.values()
-        assert (bound > 0).all() == (function != "dense_forward" and not dtype.endswith("16"))
-        assert (bound < 1 / 2).all()
+        case = Case(function, notation.read(text), "exact", dtype)
+        ((_, bound),) = case.expected.values()
+        assert (bound > 0).all() == (function != "dense_forward")
+        assert (bound < 10**4 * u).all()
+
+
+@pytest.mark.spec("RND-D3", "ORC-D4")
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_norm_and_a_running_mean_are_right_in_float32_and_rounded(dtype: str) -> None:
+    """An answer of 0 may be a little more, and one that is not rounded to the dtype a little off."""
+
+    def norm(o: Array, y: Array) -> Array:
+        return np.asarray(np.linalg.norm((o.astype(np.float32) - y.astype(np.float32)).ravel()) ** 2 / 2)
+
+    def running_mean(x: Array, window: Any, **options: Any) -> Array:
+        windows = windows_of(Call((("x", x.shape),), (("window", window), *options.items())))
+        mean = np.zeros((*x.shape[:2], *windows.out), np.float32)
+        for k, tap in enumerate(windows.view(x.astype(np.float32)).reshape(-1, *mean.shape), 1):
+            mean += (tap - mean) / np.float32(k)
+        return mean
+
+    unpadded = [c for c in cases("avg_pool_forward", dtype=dtype, tiers=("exact",)) if "padding" not in c.keywords]
+    for implementation, asked in (
+        (norm, cases("squared_error", dtype=dtype, tiers=("exact",))),
+        (running_mean, [case for case in unpadded if "include_padding" not in case.keywords]),
+    ):
+        for case in asked:
+            answer = implementation(*case.arguments.values(), *case.positional, **case.keywords)
+            name = LAYERS[case.function].outputs[0]
+            for kept in (answer, answer.astype(dtype)):
+                assert judge(case, Answer("answered", {name: kept})).failure is None, str(case)
+        assert len(asked) > 15
 
 
 @pytest.mark.spec("RND-N1")

@@ -245,7 +245,27 @@ def test_a_named_tuple_is_read_by_its_names() -> None:
         dx, dw, db = dense_backward(dz, x, w)
         return Gradients(db, dx, dw)
 
+    class WithoutInput(NamedTuple):
+        dw: Array
+        db: Array
+
+    class WithLoss(NamedTuple):
+        loss: float
+        dx: Array
+        dw: Array
+        db: Array
+
+    class ByPlace(NamedTuple):
+        x: Array
+        dw: Array
+        b: Array
+
     assert check({"dense_backward": backward}).passed
+    without = check({"dense_backward": lambda *a: WithoutInput(*dense_backward(*a)[1:])})
+    assert (without.passed, without.results["dense_backward"].not_offered) == (True, ("dx",))
+    for found in (lambda *a: WithLoss(3, *dense_backward(*a)), lambda *a: ByPlace(*dense_backward(*a))):
+        report = check({"dense_backward": found})
+        assert (report.passed, report.results["dense_backward"].not_offered) == (True, ())
     assert check_gradient(dense_forward, backward, [np.ones((2, 3)), np.ones((3, 2)), np.ones(2)]).passed
 
 

@@ -49,7 +49,7 @@ ROWS = [
         "oracle.conditions",
         *(f"oracle.vectors.{v}" for v in ("question", "flags", "refusals")),
     ],
-    ["oracle.diagnose", "oracle.other_dtypes", "oracle.vectors.tables", "oracle.vectors.exact"],
+    ["oracle.diagnose", "oracle.offers", "oracle.other_dtypes", "oracle.vectors.tables", "oracle.vectors.exact"],
     ["oracle.examine", "oracle.consistency", "oracle.vectors.more_tables"],
     ["oracle.vectors"],
     ["oracle.run"],

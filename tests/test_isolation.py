@@ -97,6 +97,22 @@ def test_whatever_a_target_does_is_a_finding_and_the_check_goes_on(name: str) ->
 
 
 @pytest.mark.spec("PROTO-D8")
+def test_processes_that_a_target_spawns_find_its_file() -> None:
+    pool = "ProcessPoolExecutor(1, mp_context=multiprocessing.get_context('spawn'))"
+    lines = f"with {pool} as pool: return pool.submit(right, z).result()"
+    before = "import multiprocessing\nfrom concurrent.futures import ProcessPoolExecutor\n"
+    report = check(write(lines, before=before), case="z=3")
+    assert report.results["sigmoid_prime"].verdict == "pass", f"\n{report}"
+
+
+@pytest.mark.spec("PROTO-D8")
+@pytest.mark.parametrize("name", ["json", "numpy", "not-a-name"])
+def test_a_file_does_not_take_the_name_of_another_module(name: str) -> None:
+    Path(f"{name}.py").write_text("from reference_cnn import relu\nimport json, numpy\nassert json.dumps, numpy.ones\n")
+    assert check(f"{name}.py", functions=["relu"]).passed
+
+
+@pytest.mark.spec("PROTO-D8")
 @pytest.mark.parametrize(
     "lines",
     [

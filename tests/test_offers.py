@@ -9,6 +9,7 @@ from strategies import Array
 import reference_cnn as reference
 from reference_cnn import conv_backward, conv_forward, dense_forward
 from reference_cnn.oracle import check
+from reference_cnn.oracle.call import Call, windows_of
 
 
 @pytest.mark.spec("ORC-D3")
@@ -72,6 +73,11 @@ def lopsided(pads: Any) -> bool:
     return isinstance(pads, tuple) and any(isinstance(p, tuple) and p[0] != p[1] for p in pads)
 
 
+def asymmetric(x: Array, w: Array, **options: Any) -> bool:
+    call = Call((("x", x.shape), ("w", w.shape)), tuple(options.items()))
+    return any(before != after for before, after in windows_of(call).pads)
+
+
 @pytest.mark.spec("ORC-D3")
 @pytest.mark.parametrize(("function", "refused", "not_offered"), [
     ("conv_forward", lambda o: differ(o.get("stride")), "stride per axis"),
@@ -99,9 +105,82 @@ def test_a_pooling_whose_stride_has_to_be_its_window_offers_no_stride() -> None:
             raise ValueError("windows must not overlap")
         return reference.max_pool_forward(x, window, padding=padding)
 
-    report = check({"max_pool_forward": side_by_side})
+    for rank in (1, 2):
+        report = check({"max_pool_forward": side_by_side}, rank=rank)
+        assert report.passed, f"\n{report}"
+        assert report.results["max_pool_forward"].not_offered == ("dilation", "stride", "stride per axis")
+
+
+@pytest.mark.spec("ORC-D3")
+@pytest.mark.parametrize("rank", [1, 2])
+def test_padding_that_must_be_symmetrical_may_come_from_same(rank: int) -> None:
+    def symmetrical(x: Array, w: Array, **options: Any) -> Array:
+        if asymmetric(x, w, **options):
+            raise ValueError("asymmetric padding")
+        return conv_forward(x, w, **options)
+
+    report = check({"conv_forward": symmetrical}, rank=rank)
     assert report.passed, f"\n{report}"
-    assert {"stride", "stride per axis"} <= set(report.results["max_pool_forward"].not_offered)
+    assert {"padding per side", 'padding="same"'} <= set(report.results["conv_forward"].not_offered)
+
+
+@pytest.mark.spec("ORC-D3")
+@pytest.mark.parametrize("option", ["stride", "dilation"])
+def test_of_one_axis_every_value_tells(option: str) -> None:
+    report = check({"conv_forward": refusing(conv_forward, lambda o: o.get(option, 1) not in (1, (1,)))}, rank=1)
+    assert report.passed, f"\n{report}"
+    assert {option, f"{option} per axis"} <= set(report.results["conv_forward"].not_offered)
+
+
+@pytest.mark.spec("ORC-D3")
+def test_what_comes_with_a_refused_feature_alone_is_asked_without_it() -> None:
+    """Every fixed call with "same" has an int for its window; to refuse such is not to refuse "same"."""
+
+    def pairs_only(x: Array, window: Any, stride: Any = None, padding: Any = 0) -> Array:
+        if not isinstance(window, tuple):
+            raise TypeError("a window for each axis")
+        y = reference.max_pool_forward(x, window, stride=stride, padding=padding)
+        return y + 1 if padding == "same" else y
+
+    for profile in ("quick", "standard"):
+        result = check({"max_pool_forward": pairs_only}, profile=profile).results["max_pool_forward"]
+        assert result.not_offered == ("dilation", "window")
+        assert result.failure is not None
+        assert dict(result.failure.case.call.options)["padding"] == "same"
+
+
+@pytest.mark.spec("ORC-D3")
+def test_no_feature_is_blamed_for_a_size() -> None:
+    def one_image(x: Array, w: Array, b: Any = None, **options: Any) -> Array:
+        if len(x) > 1:
+            raise NotImplementedError
+        return conv_forward(x, w, b, **options)
+
+    def odd_kernels(x: Array, w: Array, b: Any = None, **options: Any) -> Array:
+        if any(k % 2 == 0 for k in w.shape[2:]):
+            raise NotImplementedError
+        return conv_forward(x, w, b, **options)
+
+    for narrow in (one_image, odd_kernels):
+        report = check({"conv_forward": narrow})
+        assert report.passed, f"\n{report}"
+        (words,) = report.results["conv_forward"].not_offered
+        assert words.endswith(" other calls")
+
+
+@pytest.mark.spec("ORC-D3", "ORC-D6")
+def test_a_failure_is_not_reduced_to_what_is_refused() -> None:
+    def pairs_only(x: Array, window: Any, **options: Any) -> Array:
+        if not isinstance(window, tuple):
+            raise TypeError("a window for each axis")
+        if len(x) > 2:
+            raise IndexError("three images")
+        return reference.max_pool_forward(x, window, **options)
+
+    failure = check({"max_pool_forward": pairs_only}).results["max_pool_forward"].failure
+    assert failure is not None
+    assert failure.message == "it raises IndexError: three images"
+    assert failure.case.shapes["x"] == (3, 1, 1, 1)
 
 
 @pytest.mark.spec("ORC-D3")

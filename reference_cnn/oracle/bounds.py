@@ -80,10 +80,10 @@ def expected(case: "Case") -> dict[str, Expected]:
     values = call(case, arguments)
     # A mean, as a convention may want it, of whole numbers need not be whole: it is rounded like any other number.
     broken = case.accept and any((v % 1 != 0).any() for v in values.values())
-    whole = case.exact and not broken and not rounds_between(case.function, Precision.of(case.dtype, case.accumulate))
-    if whole or case.function in SELECTING:
+    whole = case.exact and not broken
+    if (whole and case.function not in ROUNDED_BETWEEN) or case.function in SELECTING:
         return {name: Expected(v, np.zeros(v.shape)) for name, v in values.items()}
-    limit = limits(case, arguments, values, unit(wide))
+    limit = limits(case, arguments, values, unit(wide), whole=whole)
     return {name: Expected(v, limit[name]) for name, v in values.items()}
 
 
@@ -92,15 +92,13 @@ def adds_products(case: "Case") -> bool:
     return LAYERS[case.function].family in ("conv", "dense") and not case.accept
 
 
-def rounds_between(function: str, precision: Precision) -> bool:
-    """Whether right formulas round in between, though all is whole; what is narrower than its sums is exact again."""
-    return function in ROUNDED_BETWEEN and unit(precision.accumulate) == precision.output_unit
-
-
 def limits(
-    case: "Case", arguments: dict[str, Array], values: dict[str, Array], reference_unit: float
+    case: "Case", arguments: dict[str, Array], values: dict[str, Array], reference_unit: float, *, whole: bool = False
 ) -> dict[str, Array]:
-    """How far from `values`, computed in arithmetic of `reference_unit`, answers in the case's dtype may lie."""
+    """How far from `values`, computed in arithmetic of `reference_unit`, answers in the case's dtype may lie.
+
+    That dtype has the values themselves if they are whole.
+    """
     precision = Precision.of(case.dtype, case.accumulate)
     if case.function in ALLOWED:
         # A convention of the sigmoid is one of accuracy: absolute, not relative.
@@ -112,7 +110,8 @@ def limits(
     also = bool(case.accept)
     with np.errstate(invalid="ignore"):  # 0 · ∞, of sums that may overflow
         return {
-            name: (1 + also) * _sum_bound(v, sizes[name], counts[name] + also, bias, precision, reference_unit)
+            name: (1 + also)
+            * _sum_bound(v, sizes[name], counts[name] + also, bias, precision, reference_unit, whole=whole)
             for name, v in values.items()
         }
 
@@ -177,11 +176,22 @@ def terms(case: "Case") -> dict[str, int]:
 
 
 def _sum_bound(
-    value: Array, size: Array, terms: int, bias: Array | None, precision: Precision, reference_unit: float
+    value: Array,
+    size: Array,
+    terms: int,
+    bias: Array | None,
+    precision: Precision,
+    reference_unit: float,
+    *,
+    whole: bool,
 ) -> Array:
     """Bound a sum of products [RND-N1]: accumulation, rounding of the result, underflow, the reference's error."""
     bound = np.asarray(gamma(terms, unit(precision.accumulate)) * size)
-    if unit(precision.accumulate) < precision.output_unit:
+    narrower = unit(precision.accumulate) < precision.output_unit
+    if narrower and whole:
+        # What a sum is rounded to is no farther from it than the value, which is a number of that dtype.
+        bound *= 2
+    elif narrower:
         # The sum may be rounded to the result's dtype before the bias is added, and again after it.
         before = 0 if bias is None else np.abs(value - bias.reshape(-1, *[1] * (value.ndim - 2)))
         u = precision.output_unit
@@ -240,7 +250,7 @@ ALLOWED: dict[str, Allowance] = {
     "cross_entropy": _cross_entropy,
     "cross_entropy_prime": _cross_entropy_prime,
 }
-# A norm that is squared, a running mean.
+# Of whole numbers too: a norm that is squared, a running mean.
 ROUNDED_BETWEEN = ("squared_error", "avg_pool_forward")
 # Functions that select numbers round none.
 SELECTING = ("relu", "relu_prime", "max_pool_forward")

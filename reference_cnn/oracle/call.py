@@ -69,9 +69,9 @@ class Call(NamedTuple):
         """Whether the option of a feature does something, and not the same along each axis or on both sides."""
         name = keyword_of(feature)
         value: Any = dict(self.options).get(name)
-        if feature.endswith("per side"):
-            return any(before != after for before, after in value)
-        return not self.idle(name) and not (feature.endswith("per axis") and len(set(value)) == 1)
+        if feature.endswith("per side") or value == "same":
+            return any(before != after for before, after in windows_of(self).pads)
+        return not self.idle(name) and not (feature.endswith("per axis") and len(value) > len(set(value)) == 1)
 
     def with_bias(self) -> "Call":
         """Return the same call with a bias, one for each filter or neuron."""

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
-from itertools import combinations
 from typing import Any, get_args
 
 import numpy as np
 
-from reference_cnn.oracle import numbers
-from reference_cnn.oracle.call import PROFILES, Effort, Offered, keyword_of, numpy_draw, windows_of
+from reference_cnn.oracle import numbers, offers
+from reference_cnn.oracle.call import PROFILES, Effort, Offered, windows_of
 from reference_cnn.oracle.cases import Case, Tier
 from reference_cnn.oracle.conditions import condition, scaled, seen_best, typical
 from reference_cnn.oracle.diagnose import diagnose
@@ -18,12 +17,8 @@ from reference_cnn.oracle.layers import LAYERS, WINDOWED
 from reference_cnn.oracle.other_dtypes import right_dtypes
 from reference_cnn.oracle.purity import impurity, touched
 from reference_cnn.oracle.report import Result, Verdict
-from reference_cnn.oracle.shapes import more_calls
-from reference_cnn.oracle.targets import keywords_missing
 from reference_cnn.oracle.targets.ask import ask
 from reference_cnn.oracle.workers import AskAll, Found, UnrepeatableError
-
-PLAIN: tuple[Tier, ...] = ("exact", "rounding")
 
 
 def examine(
@@ -47,30 +42,15 @@ def examine(
     """
     name = asked[0].function
     several = ask_all or (lambda function, cases: [Found.by(function, case, strict=strict) for case in cases])
-    lacking = keywords_missing(function, {k for c in asked for k in c.keywords})
-    questions = [c for c in asked if not lacking & set(c.keywords)]
-    found = _found(several, function, questions)
-    if "no b" in _refused(found):
-        # A target that insists on a bias refuses each feature for want of one: ask again, with one.
-        with_bias = [replace(f.case, call=f.case.call.with_bias()) for f in found if "no b" in f.case.call.features]
-        questions += with_bias
-        found += _found(several, function, with_bias)
-    refused = _refused(found)
-
-    def offered(feature: str) -> bool:
-        return feature not in refused and keyword_of(feature) not in lacking
-
-    if effort:
-        more = _more(asked[0], offered, effort)
-        questions += more
-        found += _found(several, function, more)
+    inquiry = offers.inquire(function, asked, effort, several)
+    found, offered = inquiry.found, inquiry.offered
     answered = [f.answer for f in found if f.answer.outcome == "answered"]
     omitted = [o for o in LAYERS[name].outputs if answered and all(a.outputs[o] is None for a in answered)]
     required = set(LAYERS[name].outputs) - set(omitted)
-    of_offered = [_complete(f, required, strict=strict) for f in _offered_only(found, refused)]
-    judged = [f for f in of_offered if f.informative]
-    silent = len(of_offered) - len(judged)
-    not_offered = (*omitted, *sorted(lacking | refused), *_combinations(found, refused))
+    answers = [_complete(f, required, strict=strict) for f in offers.of_offered(found)]
+    judged = [f for f in answers if f.informative]
+    silent = len(answers) - len(judged)
+    not_offered = (*omitted, *inquiry.not_offered)
     if not judged:
         nothing = () if silent else ("any call",) if found else not_offered
         return Result("missing", not_offered=nothing, uninformative=silent)
@@ -94,15 +74,15 @@ def examine(
     # Each attempt at a smaller case that crashes or hangs would cost a start or the time limit.
     as_it_is = effort is None or first.kind in ("crash", "hang") or bool(first.remedy)
     failure = first if as_it_is else _smallest(first, attempt, offered)
-    also = [Found.by(function, c, strict=strict) for c in besides if not lacking & set(c.keywords)]
-    offered_answers = [(f.case, f.answer) for f in (*of_offered, *_offered_only(also, _refused(also)))]
-    more_questions = _more(asked[0], offered, effort or PROFILES["standard"], 2)
+    also = [Found.by(function, c, strict=strict) for c in besides if not inquiry.lacking & set(c.keywords)]
+    offered_answers = [(f.case, f.answer) for f in (*answers, *offers.of_offered(also))]
+    more_questions = offers.more(asked[0], offered, effort or PROFILES["standard"], 2)
     named = diagnose(offered_answers, lambda c: ask(function, c), more_questions)
     failure = replace(failure, diagnosis=failure.diagnosis or named)
     right_in = "" if as_it_is or failure.diagnosis else right_dtypes(function, found, wrong, required, strict=strict)
-    failure = _described(failure, of_offered, right_in)
+    failure = _described(failure, answers, right_in)
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
-    unasked = len(questions) - len(found)
+    unasked = len(inquiry.questions) - len(found)
     return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes, silent)
 
 
@@ -110,11 +90,6 @@ def _smallest(failure: Failure, attempt: Callable[[Case], Failure | None], offer
     """`shrink.smallest`: with Hypothesis, which every process would take as long to import as NumPy."""
     smallest: Callable[..., Failure] = import_module("reference_cnn.oracle.shrink").smallest
     return smallest(failure, attempt, offered)
-
-
-def _found(several: AskAll, function: Callable[..., Any], questions: list[Case]) -> list[Found]:
-    """Ask; leave out what was not asked, since the target has died too often [PROTO-C3]."""
-    return [f for f in several(function, questions) if f.answer.outcome != "not asked"]
 
 
 def _complete(found: Found, required: set[str], *, strict: bool) -> Found:
@@ -172,40 +147,3 @@ def _kind(case: Case) -> tuple[Any, ...]:
     windows = windows_of(case.call)
     small = len(set(windows.kernel)) == 1 and windows.kernel[0] <= 3
     return alike, windows.out == case.shapes["x"][2:], windows.kernel if small else ()
-
-
-def _offered_only(found: list[Found], refused: set[str]) -> list[Found]:
-    """Answers to calls that the target offers."""
-    return [f for f in found if f.answer.outcome != "not implemented" and not refused & f.case.call.features]
-
-
-def _more(case: Case, offered: Offered, effort: Effort, batch: int = 1) -> list[Case]:
-    """Cases drawn from what the target offers, so that every pair of features that it has is asked about."""
-    calls = more_calls(case.function, numpy_draw(case.seed, case.rank, batch), case.rank, offered, effort)
-    questions = [replace(case, call=call, tier=tier) for call in calls for tier in PLAIN]
-    return [question for question in questions if question.tier != "exact" or numbers.exact(question)]
-
-
-def _refused(found: list[Found]) -> set[str]:
-    """Features with which every call that tells is refused, while calls without them are answered."""
-    refused = set()
-    for feature in sorted({feature for f in found for feature in f.case.call.features}):
-        having = [f for f in found if feature in f.case.call.features]
-        # Who refuses groups may accept one, and who wants equal strides may accept them for each axis.
-        having = [f for f in having if f.case.call.tells(feature)] or having
-        others = [f.answer.outcome == "answered" for f in found if feature not in f.case.call.features]
-        if all(f.answer.outcome in ("refused", "not implemented") for f in having) and any(others):
-            refused.add(feature)
-    return refused
-
-
-def _combinations(found: list[Found], refused: set[str]) -> list[str]:
-    """What the calls that are "not implemented" for no single feature have in common, as the target says it."""
-    outcomes = [(f.case.call.features, f.answer.outcome) for f in found]
-    left = [features for features, outcome in outcomes if outcome == "not implemented" and not refused & features]
-    answered = [features for features, outcome in outcomes if outcome == "answered"]
-    pairs = {
-        p for features in left for p in combinations(sorted(features), 2) if not any(set(p) <= f for f in answered)
-    }
-    unexplained = [features for features in left if not any(set(p) <= features for p in pairs)]
-    return [" with ".join(p) for p in sorted(pairs)] + [f"{len(unexplained)} other calls"] * bool(unexplained)

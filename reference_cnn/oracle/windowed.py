@@ -56,7 +56,7 @@ def draw_pool(draw: Draw, rank: int, offered: Offered, own: str) -> Call:
     while True:
         forms = _forms(draw, rank)
         options = _draw_options(draw, offered, {n: forms[n] for n in ("window", "stride", "padding", own)})
-        options.setdefault("window", draw(2, 3))
+        options.setdefault("window", draw(2, 3) if offered("window") else forms["window"]["window per axis"]())
         window = options["window"]
         kernel = window if isinstance(window, tuple) else (window,) * rank
         x = (draw(1, 3), draw(1, 3), *_draw_size(draw, kernel, options))

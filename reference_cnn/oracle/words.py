@@ -40,10 +40,11 @@ def _help(failure: Failure) -> str:
     if failure.remedy:
         return f"help: {failure.remedy}"
     if failure.kind in ("exception", "crash", "hang"):
-        flush = " Flush its output after every answer." * (failure.kind == "hang")
+        refuse = " If you do not offer it, raise NotImplementedError." * (failure.kind == "exception")
+        wait = " Flush its output after every answer, or give it more time: --timeout." * (failure.kind == "hang")
         return (
-            "help: The call is a valid one. Ask this case alone: Python with --in-process under a debugger, a program "
-            f"of another language by hand [PROTO-D1].{flush}"
+            f"help: The call is a valid one.{refuse} Ask this case alone: Python with --in-process under a debugger, a "
+            f"program of another language by hand [PROTO-D1].{wait}"
         )
     if failure.kind in ("shape", "dtype", "note"):
         sizes = "Look at how sizes follow from the options, and for axes that are kept or dropped."

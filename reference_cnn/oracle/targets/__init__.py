@@ -100,19 +100,29 @@ def _named(name: str) -> Any:
 def _file(path: Path) -> Any:
     if not path.is_file():
         raise TargetError(f"{path} does not exist or is not a file; give the path of a Python file")
-    spec = importlib.util.spec_from_file_location(f"reference_cnn_target_{path.stem}", path)
+    # As when the file is run: its neighbours can be imported.
+    sys.path.insert(0, str(path.resolve().parent))
+    spec = importlib.util.spec_from_file_location(_module_name(path.resolve()), path)
     if spec is None or spec.loader is None:
         raise TargetError(f"{path} is not a Python file; give a path that ends with .py")
     module, loader = importlib.util.module_from_spec(spec), spec.loader
     sys.modules[spec.name] = module
-    # As when the file is run: its neighbours can be imported.
-    sys.path.insert(0, str(path.resolve().parent))
 
     def execute() -> ModuleType:
         loader.exec_module(module)
         return module
 
     return _imported(str(path), execute, "correct the file first: it must import on its own")
+
+
+def _module_name(path: Path) -> str:
+    """The file's own name, by which a process that it starts finds it, if nothing else has that name."""
+    name = path.stem
+    if name.isidentifier() and name not in sys.modules and name not in sys.stdlib_module_names:
+        found = importlib.util.find_spec(name)
+        if found and found.origin and Path(found.origin) == path:
+            return name
+    return f"reference_cnn_target_{name}"
 
 
 def _imported(name: str, load_module: Callable[[], Any], hint: str) -> Any:

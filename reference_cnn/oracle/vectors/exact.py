@@ -38,11 +38,11 @@ def fractions(question: Question) -> dict[str, Array]:
 
 def limits(question: Question, dtype: str, answers: dict[str, Array]) -> dict[str, Array]:
     """How far an answer in a dtype may lie from the written one, which is itself rounded to float64."""
-    whole = question.tier == "exact" and not bounds.rounds_between(question.function, bounds.Precision.of(dtype))
-    if whole or question.function in bounds.SELECTING:
+    whole = question.tier == "exact"
+    if (whole and question.function not in bounds.ROUNDED_BETWEEN) or question.function in bounds.SELECTING:
         return {name: np.zeros(v.shape) for name, v in answers.items()}
     exact = question.arguments if question.function in SMOOTH else fractions(question)
-    found = bounds.limits(replace(question, dtype=dtype), exact, answers, 0)
+    found = bounds.limits(replace(question, dtype=dtype), exact, answers, 0, whole=whole)
     # Whole numbers are written as they are.
     written = 0 if question.tier == "exact" else bounds.unit(np.float64)
     return {n: found[n].astype(np.float64) + written * np.abs(v) for n, v in answers.items()}
