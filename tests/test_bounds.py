@@ -257,6 +257,13 @@ def test_whole_squares_and_averages_may_be_rounded_in_between(dtype: str) -> Non
         ((_, bound),) = case.expected.values()
         assert (bound > 0).all() == (function != "dense_forward")
         assert (bound < 10**4 * u).all()
+    squares = Case("squared_error", notation.read("o=3x4"), "exact", dtype)
+    value, bound = squares.expected["E"]
+    narrower = dtype.endswith("16")
+    right = (1 + narrower) * gamma(18, u) * value + 20 * UNDERFLOW[dtype]
+    np.testing.assert_allclose(
+        bound, right + gamma(18, 2.0**-53 if dtype != "float64" else 2.0**-64) * value, rtol=1e-6
+    )
 
 
 @pytest.mark.spec("RND-D3", "ORC-D4")

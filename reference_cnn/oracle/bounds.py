@@ -93,7 +93,7 @@ def adds_products(case: "Case") -> bool:
 
 
 def limits(
-    case: "Case", arguments: dict[str, Array], values: dict[str, Array], reference_unit: float, *, whole: bool = False
+    case: "Case", arguments: dict[str, Array], values: dict[str, Array], reference_unit: float, *, whole: bool
 ) -> dict[str, Array]:
     """How far from `values`, computed in arithmetic of `reference_unit`, answers in the case's dtype may lie.
 

@@ -129,7 +129,7 @@ class Observation:
             return {}
         arguments = dict(zip(self.case.arguments, self.wide))
         values = {name: e.value for name, e in self.case.expected.items()}
-        limits = bounds.limits(self.case, arguments, values, 0)
+        limits = bounds.limits(self.case, arguments, values, 0, whole=False)
         return {name: _largest(limit) for name, limit in limits.items()}
 
     def same(self, got: Any, predicted: Any, explanation: Explanation | None = None, slack: float = 0) -> bool:
