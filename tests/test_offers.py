@@ -1,6 +1,7 @@
 """What a target does not offer: never a failure, and said."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,11 @@ from strategies import Array
 
 import reference_cnn as reference
 from reference_cnn import conv_backward, conv_forward, dense_forward
-from reference_cnn.oracle import check
-from reference_cnn.oracle.call import Call, windows_of
+from reference_cnn.oracle import Case, cases, check, notation, numbers, offers
+from reference_cnn.oracle.call import PROFILES, Call, windows_of
+from reference_cnn.oracle.judge import Judgement
+from reference_cnn.oracle.targets.ask import Answer, Outcome
+from reference_cnn.oracle.workers import Found
 
 
 @pytest.mark.spec("ORC-D3")
@@ -225,3 +229,99 @@ def test_a_gradient_is_offered_always_or_never() -> None:
     failure = check({"conv_backward": sometimes}).results["conv_backward"].failure
     assert failure is not None
     assert failure.message == "dw is None here, though not in every call"
+
+
+FUNCTION, PLAIN, STRIDED = "conv_forward", "x=1x1x3 w=1x1x1", "x=1x1x3 w=1x1x1 stride=2"
+
+
+def one_by_one(function: Callable[..., Any], questions: list[Case]) -> list[Found]:
+    return [Found.by(function, question, strict=False) for question in questions]
+
+
+def found(text: str, outcome: Outcome = "answered") -> Found:
+    case = Case(FUNCTION, notation.read(text), "rounding")
+    return Found(case, Answer(outcome, {}), Judgement(0, None), informative=True)
+
+
+@pytest.mark.spec("ORC-D3")
+def test_what_is_not_asked_is_no_answer() -> None:
+    """A target that has died too often is not asked any more [PROTO-C3]; how many questions are left is known."""
+
+    def dies_at_the_fourth(function: Callable[..., Any], questions: list[Case]) -> list[Found]:
+        answers = [found(PLAIN)] * 3 + [found(PLAIN, "not asked")] * (len(questions) - 3)
+        return [answer._replace(case=question) for answer, question in zip(answers, questions)]
+
+    asked = cases(FUNCTION)
+    inquiry = offers.inquire(conv_forward, asked, None, dies_at_the_fourth)
+    assert (len(inquiry.questions), [f.case for f in inquiry.found]) == (len(asked), asked[:3])
+    inquiry.ask(asked[:5])
+    assert (len(inquiry.questions), len(inquiry.found)) == (len(asked) + 5, 6)
+
+
+@pytest.mark.spec("ORC-D3")
+def test_who_insists_on_a_bias_is_asked_every_call_with_one() -> None:
+    def insisting(x: Array, w: Array, b: Array, **options: Any) -> Array:
+        return conv_forward(x, w, b, **options)
+
+    asked = cases(FUNCTION)
+    for effort in (None, PROFILES["quick"]):
+        calls = {f.case.call for f in offers.inquire(insisting, asked, effort, one_by_one).found}
+        assert {case.call.with_bias() for case in asked} <= calls
+        optional = offers.inquire(conv_forward, asked, effort, one_by_one)
+        assert {case.call for case in asked} <= {f.case.call for f in optional.found}
+        assert len(optional.found) < len(asked) + 30
+
+
+@pytest.mark.spec("ORC-D2", "ORC-D3")
+def test_more_is_drawn_anew_for_every_seed_rank_and_batch_and_asked_in_both_tiers() -> None:
+    def drawn(batch: int = 1, **changes: Any) -> list[Case]:
+        return offers.more(replace(case, **changes), lambda feature: True, PROFILES["quick"], batch)
+
+    for function in (FUNCTION, "avg_pool_forward"):
+        case = cases(function, rank=2)[0]
+        first = drawn()
+        assert offers.more(case, lambda feature: True, PROFILES["quick"]) == first
+        assert len({c.call for c in first}) == PROFILES["quick"].offered
+        assert {c.tier for c in first} == {"exact", "rounding"}
+        for other in (drawn(2), drawn(seed=1), drawn(call=cases(function, rank=3)[0].call)):
+            assert not {c.call for c in other} & {c.call for c in first}
+    assert all(numbers.exact(c) for c in first if c.tier == "exact")
+    assert len(first) < 2 * len({c.call for c in first})  # windows of 3 elements have no exact average
+
+
+@pytest.mark.spec("ORC-D3")
+def test_a_feature_that_seems_to_be_refused_is_asked_for_with_real_numbers() -> None:
+    inquiry = offers.inquire(
+        refusing(conv_forward, lambda o: "stride" in o),
+        cases(FUNCTION, tiers=("exact",)),
+        PROFILES["quick"],
+        one_by_one,
+    )
+    doubtful = [f.case for f in inquiry.found if "stride" in f.case.keywords and f.case.tier == "rounding"]
+    assert inquiry.refused == {"stride", "stride per axis"}
+    assert len(doubtful) == 2 * offers.DOUBTFUL
+    elsewhere = offers.more(doubtful[0], lambda feature: True, PROFILES["quick"]) + cases(FUNCTION)
+    assert not {c.call for c in doubtful} & {c.call for c in elsewhere}
+
+
+@pytest.mark.spec("ORC-D3")
+@pytest.mark.parametrize(("outcomes", "words"), [
+    # Where no other call has one of the two, or where those are answered, the pair is why.
+    ([f"{PLAIN} -"], ["1 other calls"]),
+    ([f"{STRIDED} -", f"{PLAIN} b=1"], ["no b with stride"]),
+    ([f"{STRIDED} -", PLAIN], ["no b with stride"]),
+    ([f"{STRIDED} -", f"{PLAIN} -"], ["2 other calls"]),
+    # Where one in ten is refused, four of four calls are no accident, and three may be.
+    ([f"{STRIDED} -"] * 4 + [PLAIN] * 9 + [f"{PLAIN} -"], ["no b with stride", "1 other calls"]),
+    ([f"{STRIDED} -"] * 3 + [PLAIN] * 9 + [f"{PLAIN} -"], ["4 other calls"]),
+    # Of calls with neither nothing follows.
+    ([f"{STRIDED} -", PLAIN] + [f"{PLAIN} b=1 -"] * 9, ["no b with stride", "9 other calls"]),
+    # An answered one refutes it.
+    ([f"{STRIDED} -"] * 3 + [STRIDED, PLAIN], ["3 other calls"]),
+])  # fmt: skip
+def test_a_pair_of_features_is_blamed_where_it_is_no_accident(outcomes: list[str], words: list[str]) -> None:
+    inquiry = offers.Inquiry(conv_forward, lambda function, questions: [], set())
+    inquiry.found = [
+        found(text.removesuffix(" -"), "not implemented" if text.endswith("-") else "answered") for text in outcomes
+    ]
+    assert inquiry.not_offered == words

@@ -118,7 +118,6 @@ def _is_why(pair: tuple[str, str], count: int, calls: Sequence[tuple[frozenset[s
     A target that takes one image alone, say, refuses most calls with any pair.
     """
     having = [(len(features & set(pair)), outcome == "answered") for features, outcome in calls]
-    alone = [answered for number, answered in having if number == 1]
-    return not any(answered for number, answered in having if number == 2) and (
-        (alone.count(False) / max(len(alone), 1)) ** count < CHANCE
-    )
+    together, alone = ([answered for number, answered in having if number == n] for n in (2, 1))
+    refused_alone = alone.count(False) / len(alone) if alone else 0
+    return not any(together) and refused_alone**count < CHANCE

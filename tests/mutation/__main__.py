@@ -28,6 +28,7 @@ GROUPS = {
     "gradcheck": table.Group(("gradcheck", "_differences"), ("gradcheck", "estimates", "bad_input")),
     "judge": table.Group(("oracle/judge", "oracle/bounds"), ("judge", "bounds", "special", "patterns")),
     "cases": table.Group(("oracle/cases",), ("cases", "special")),
+    "offers": table.Group(("oracle/offers",), ("offers",)),
     "conditions": table.Group(("oracle/conditions",), ("condition_words", "patterns")),
     "diagnose": table.Group(
         ("oracle/diagnose", "oracle/evidence"), ("diagnose_steps", "evidence", "patterns", "catalogue/diagnose")
