@@ -311,9 +311,9 @@ def test_a_feature_that_seems_to_be_refused_is_asked_for_with_real_numbers() -> 
     ([f"{STRIDED} -", f"{PLAIN} b=1"], ["no b with stride"]),
     ([f"{STRIDED} -", PLAIN], ["no b with stride"]),
     ([f"{STRIDED} -", f"{PLAIN} -"], ["2 other calls"]),
-    # Where one in ten is refused, four of four calls are no accident, and three may be.
-    ([f"{STRIDED} -"] * 4 + [PLAIN] * 9 + [f"{PLAIN} -"], ["no b with stride", "1 other calls"]),
-    ([f"{STRIDED} -"] * 3 + [PLAIN] * 9 + [f"{PLAIN} -"], ["4 other calls"]),
+    # Where one in ten is refused, six of six calls are no accident, and four may be.
+    ([f"{STRIDED} -"] * 6 + [PLAIN] * 9 + [f"{PLAIN} -"], ["no b with stride", "1 other calls"]),
+    ([f"{STRIDED} -"] * 4 + [PLAIN] * 9 + [f"{PLAIN} -"], ["5 other calls"]),
     # Of calls with neither nothing follows.
     ([f"{STRIDED} -", PLAIN] + [f"{PLAIN} b=1 -"] * 9, ["no b with stride", "9 other calls"]),
     # An answered one refutes it.
@@ -321,7 +321,9 @@ def test_a_feature_that_seems_to_be_refused_is_asked_for_with_real_numbers() -> 
 ])  # fmt: skip
 def test_a_pair_of_features_is_blamed_where_it_is_no_accident(outcomes: list[str], words: list[str]) -> None:
     inquiry = offers.Inquiry(conv_forward, lambda function, questions: [], set())
-    inquiry.found = [
-        found(text.removesuffix(" -"), "not implemented" if text.endswith("-") else "answered") for text in outcomes
+    sized = [
+        found(text.replace("1x1x3", f"1x1x{k}").removesuffix(" -"), "not implemented" if "-" in text else "answered")
+        for k, text in enumerate(outcomes, 3)
     ]
+    inquiry.found = [f._replace(case=replace(f.case, tier=tier)) for f in sized for tier in ("exact", "rounding")]
     assert inquiry.not_offered == words

@@ -80,7 +80,7 @@ def fixed_poolings(rank: int, own: str) -> list[Call]:
             pool_call(x, window=3, stride=2, padding="same", include_padding=True),
         ],
     }
-    return fixed + special[own] + _past_a_tile(rank, own) + _spelled_out(rank, own)
+    return fixed + special[own] + _past_a_tile(rank, own) + _spelled_out(rank, own) + _per_axis(rank, own)
 
 
 def _past_a_tile(rank: int, own: str) -> list[Call]:
@@ -122,4 +122,19 @@ def _spelled_out(rank: int, own: str) -> list[Call]:
         *(pool_call(x, window=2, **options) for options in nothing + alike + its_own),
         pool_call(x, window=twos),
         pool_call(x, window=window, padding=symmetrical),
+    ]
+
+
+def _per_axis(rank: int, own: str) -> list[Call]:
+    """All options with a value for each axis; "same" with each kind of window and stride; a window like the image."""
+    x, window, strides = (2, 2, *cycle((7, 9, 6), rank)), cycle((3, 2, 2), rank), cycle((2, 1, 3), rank)
+    its_own: list[dict[str, Any]] = [{}, {own: cycle((1, 2), rank) if own == "dilation" else True}]
+    options: list[dict[str, Any]] = [
+        *({"window": window, "stride": strides, "padding": p} for p in (cycle((1, 0), rank), "same")),
+        *({"window": of, "stride": 1, "padding": "same"} for of in (2, 4, 3, window)),
+        *({"window": of, "padding": "same"} for of in (3, window)),
+    ]
+    return [
+        *(pool_call(x, **o, **more) for o in options for more in its_own),
+        pool_call(x, window=x[2:]),
     ]

@@ -17,7 +17,7 @@ PLAIN: tuple[Tier, ...] = ("exact", "rounding")
 # Before a feature counts as refused, it is asked for in so many more calls, if as many that are drawn have it.
 DOUBTFUL, DRAWN = 16, 64
 # A pair of features is said to be refused if calls with it are, and would be by accident no more often than that.
-CHANCE = 0.001
+CHANCE = 1e-5
 
 
 @dataclass
@@ -104,7 +104,9 @@ def _doubtful(case: Case, asked: Inquiry) -> list[Case]:
 
 def _combinations(found: list[Found], refused: set[str]) -> list[str]:
     """What the calls that are "not implemented" for no single feature have in common, as the target says it."""
-    calls = [(f.case.call.features, f.answer.outcome) for f in found if not refused & f.case.call.features]
+    # A call that was asked with several kinds of numbers is refused as often, and says no more.
+    asked = {f.case.call._replace(special=None, scale=1.0): f.answer.outcome for f in found}
+    calls = [(call.features, outcome) for call, outcome in asked.items() if not refused & call.features]
     left = [features for features, outcome in calls if outcome == "not implemented"]
     counts = Counter(pair for features in left for pair in combinations(sorted(features), 2))
     pairs = [pair for pair, count in counts.items() if _is_why(pair, count, calls)]

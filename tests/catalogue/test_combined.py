@@ -82,6 +82,40 @@ CONVOLUTIONS: dict[str, Path] = {
     "equal pads at all sides": lambda x, w, b, o: o == {"padding": ((1, 1), (1, 1))},
     "symmetrical pads": lambda x, w, b, o: o == {"padding": ((1, 1), (2, 2))},
 }  # fmt: skip
+# Kernels as networks have them, and options that code of their own may forget.
+KERNELS: dict[str, Path] = {
+    "depthwise 3×3": lambda x, w, b, o: w[1:] == (1, 3, 3) and w[0] == x[1] == o.get("groups"),
+    "3×3 with a multiplier": lambda x, w, b, o: w[1:] == (1, 3, 3) and w[0] > x[1] == o.get("groups"),
+    "depthwise 5×5": lambda x, w, b, o: w[1:] == (1, 5, 5) and w[0] == x[1] == o.get("groups"),
+    "grouped 3×3": lambda x, w, b, o: w[2:] == (3, 3) and grouped(x, o),
+    "3×3": lambda x, w, b, o: w[2:] == (3, 3) and "groups" not in o,
+    "5×5": lambda x, w, b, o: w[2:] == (5, 5) and "groups" not in o,
+    "4×4": lambda x, w, b, o: w[2:] == (4, 4) and "groups" not in o,
+    "1×1": lambda x, w, b, o: w[2:] == (1, 1) and "groups" not in o,
+    "grouped 1×1": lambda x, w, b, o: w[2:] == (1, 1) and grouped(x, o),
+}
+FORGOTTEN: dict[str, Path] = {
+    "a bias with padding": lambda x, w, b, o: b and o.get("padding") == 1,
+    "same": lambda x, w, b, o: o.get("padding") == "same" and "stride" not in o,
+    "same with stride": lambda x, w, b, o: o.get("padding") == "same" and o.get("stride") == 2,
+    "padded dilation": lambda x, w, b, o: "padding" in o and o.get("dilation") == 2,
+    "strides that differ": lambda x, w, b, o: per("axis", o.get("stride")) and set(o) <= {"stride", "groups"},
+    "pads per axis": lambda x, w, b, o: per("axis", o.get("padding")) and "stride" not in o,
+    "pads per side": lambda x, w, b, o: per("side", o.get("padding")) and "stride" not in o,
+    "strides and pads": lambda x, w, b, o: per("axis", o.get("padding")) and per("axis", o.get("stride")),
+    "everything for each axis": lambda x, w, b, o: per("side", o.get("padding")) and {"stride", "dilation"} <= set(o),
+}
+
+
+def both(one: Path, other: Path) -> Path:
+    return lambda x, w, b, o: one(x, w, b, o) and other(x, w, b, o)
+
+
+CONVOLUTIONS |= {
+    f"{kernel}, {option}": both(holds, forgotten)
+    for kernel, holds in KERNELS.items()
+    for option, forgotten in FORGOTTEN.items()
+}
 POOLINGS: dict[str, Path] = {
     "padding beyond 8 channels": lambda x, w, b, o: x[1] > 8 and o == {"padding": 1},
     "overlap beyond 8 channels": lambda x, w, b, o: x[1] > 9 and o == {"stride": 1} and w == (3, 3),
@@ -89,6 +123,16 @@ POOLINGS: dict[str, Path] = {
     "padded overlap beyond 8 channels": lambda x, w, b, o: x[1] > 9 and o == {"stride": 2, "padding": 1},
     "overlap beyond 16 columns": lambda x, w, b, o: x[3] > 16 and o == {"stride": 1},
     "three images, each one window": lambda x, w, b, o: x[0] == 3 and x[2:] == w,
+    "same at stride 1 with even windows": lambda x, w, b, o: o == {"stride": 1, "padding": "same"} and w == (2, 2),
+    "same at stride 1 with large even windows": lambda x, w, b, o: (
+        o == {"stride": 1, "padding": "same"} and w == (4, 4)
+    ),
+    "same with the stride of the window": lambda x, w, b, o: o == {"padding": "same"} and w == (3, 3),
+    "same with a window for each axis": lambda x, w, b, o: o == {"padding": "same"} and w[0] != w[1],
+    "all for each axis": lambda x, w, b, o: (
+        per("axis", o.get("padding")) and per("axis", o.get("stride")) and w[0] != w[1]
+    ),
+    "a window of no square, like the image": lambda x, w, b, o: w == x[2:] and w[0] != w[1],
     "windows over both edges": lambda x, w, b, o: min(w) > max(x[2:]),
     "a stride like the window": lambda x, w, b, o: w == (2, 2) and o == {"stride": 2},
     "a padding of 0": lambda x, w, b, o: o == {"padding": 0},
@@ -110,6 +154,12 @@ AVERAGES: dict[str, Path] = {
     **POOLINGS,
     "padding that is not counted": lambda x, w, b, o: o == {"include_padding": False},
     "padding that is not there": lambda x, w, b, o: o == {"include_padding": True},
+    "same that is counted, with a window for each axis": lambda x, w, b, o: (
+        w[0] != w[1] and o == {"padding": "same", "include_padding": True}
+    ),
+    "same that is counted at stride 1": lambda x, w, b, o: (
+        w == (3, 3) and o == {"stride": 1, "padding": "same", "include_padding": True}
+    ),
     "padding that is there and not counted": lambda x, w, b, o: o == {"padding": 1, "include_padding": False},
 }
 FAMILIES: dict[str, dict[str, Path]] = {
@@ -175,3 +225,24 @@ SOFTMAX = {
 def test_the_largest_logit_is_looked_for_everywhere(rows: str) -> None:
     for seed in range(2):
         assert rejected("softmax", rows_without_maximum(SOFTMAX[rows]), seed)
+
+
+@pytest.mark.spec("ORC-D2", "ORC-D4")
+@pytest.mark.parametrize("kept_by", ["kernel", "size"])
+@pytest.mark.parametrize(("function", "kernel"), [("conv_forward", "w"), ("max_pool_forward", "window")])
+def test_padding_that_is_kept_by_too_little_shows(function: str, kernel: str, kept_by: str) -> None:
+    """What "same" comes to depends on the image's size and the kernel's, and each changes without the other."""
+    layer = LAYERS[function]
+    for seed in range(2):
+        kept: dict[Any, Any] = {}
+
+        def remembering(*arguments: Any, kept: dict[Any, Any] = kept, **options: Any) -> Any:
+            if options.get("padding") != "same":
+                return layer.reference(*arguments, **options)
+            shapes = tuple((n, a.shape) for n, a in zip(layer.arguments, arguments) if n in ("x", "w"))
+            named = {"window": arguments[1]} if kernel == "window" else {}
+            windows = windows_of(Call(shapes, tuple({**named, **options}.items())))
+            key = windows.stride, windows.dilation, windows.kernel if kept_by == "kernel" else windows.size
+            return layer.reference(*arguments, **{**options, "padding": kept.setdefault(key, windows.pads)})
+
+        assert rejected(function, remembering, seed)

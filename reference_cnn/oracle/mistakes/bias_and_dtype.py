@@ -116,8 +116,8 @@ BIAS_AND_DTYPE = (
     ),
     Mistake(
         "narrow-accumulation",
-        "Your sums are right, but formed in too narrow a dtype, which loses digits.",
-        "Accumulate in the dtype of the arguments, and 16-bit floats in float32.",
+        "Your sums are right, but formed or kept in too narrow a dtype, which loses digits.",
+        "Accumulate in the arguments' dtype, 16-bit floats in float32; look for arrays made with another, or without.",
         "small whole numbers: float16 has them all up to 2048, but 2048 + 1 = 2048",
         {"conv_forward": (_running_sum,)},
         ("oneDNN#5041✓",),

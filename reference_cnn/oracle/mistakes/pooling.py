@@ -144,8 +144,8 @@ POOLING = (
     ),
     Mistake(
         "pool-small-init",
-        "Your maximum starts from 0, or from the smallest positive number.",
-        "Start from the window's first element, or from −∞.",
+        "Your maximum starts from 0, or from the smallest positive number; or a rectifier follows.",
+        "Start from the window's first element, or from −∞, and return what comes out.",
         "a positive number in every window",
         {"max_pool_forward": (_at_least(0), _at_least(float(np.finfo(np.float32).tiny)))},
         ("oneDNN#1677✓",),
