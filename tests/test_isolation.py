@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from strategies import Array
 from reference_cnn import dense_forward, sigmoid
 from reference_cnn.cli import main
 from reference_cnn.oracle import TargetError, check
+from reference_cnn.oracle.purity import KEEPS
 from reference_cnn.oracle.targets import UsageError
 from reference_cnn.oracle.targets.ask import Answer
 from reference_cnn.oracle.targets.remote import reach
@@ -94,6 +96,35 @@ def test_whatever_a_target_does_is_a_finding_and_the_check_goes_on(name: str) ->
     assert failure.message.startswith(message), failure.message
     assert failure.kind == kind
     assert report.results["sigmoid"].verdict == "pass"
+
+
+STATEFUL = """
+from reference_cnn._windows import Windows
+pads = {}
+
+def conv_forward(x, w, b=None, *, padding=0, **options):
+    if padding == "same":
+        found = Windows.of("", x.shape[2:], w.shape[2:], options.get("stride", 1), "same", options.get("dilation", 1))
+        padding = pads.setdefault((found.kernel, found.stride, found.dilation), found.pads)
+    return reference_cnn.conv_forward(x, w, b, padding=padding, **options)
+"""
+
+
+@pytest.mark.spec("ORC-D6", "ORC-N2")
+@pytest.mark.parametrize(("options", "flags"), [
+    ({}, ""), ({"rank": 1, "profile": "quick", "seed": 3, "dtype": "float32"},
+               " --dtype float32 --seed 3 --rank 1 --profile quick"),
+])  # fmt: skip
+def test_a_wrong_answer_that_takes_other_calls_is_said_to(options: dict[str, Any], flags: str) -> None:
+    """Its case alone would be right; what is told to ask again asks everything."""
+    Path("mine.py").write_text("import reference_cnn\n" + STATEFUL)
+    failure = check("mine.py", functions=["conv_forward"], **options).results["conv_forward"].failure
+    assert failure is not None
+    assert failure.message.startswith("after other calls, z ")
+    assert failure.remedy == KEEPS
+    assert failure.reproduce == f"reference-cnn check mine.py --only conv_forward{flags}"
+    same = check("mine.py", functions=["conv_forward"], case=failure.case.text, dtype=failure.case.dtype)
+    assert same.passed
 
 
 @pytest.mark.spec("PROTO-D8")

@@ -13,14 +13,20 @@ from reference_cnn.oracle.call import PROFILES
 from reference_cnn.oracle.cases import Case, cases
 from reference_cnn.oracle.consistency import compared
 from reference_cnn.oracle.examine import examine
+from reference_cnn.oracle.judge import judge
 from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.purity import KEEPS
 from reference_cnn.oracle.report import Report, Result
 from reference_cnn.oracle.shapes import fits
 from reference_cnn.oracle.targets import Target, TargetError, UsageError
+from reference_cnn.oracle.targets.ask import ask
 from reference_cnn.oracle.targets.layout import LAYOUTS, laid_out
 from reference_cnn.oracle.targets.process import TIMEOUT
 from reference_cnn.oracle.targets.remote import reach
 from reference_cnn.oracle.workers import Crew, Place, UnrepeatableError
+
+# Options of a check by name: what they are, and what they are if not given.
+Options = dict[str, tuple[Any, Any]]
 
 UNSENT = "all was asked here: only a target that has a name can be sent to workers"
 
@@ -137,7 +143,7 @@ def check(
         if (jobs > 1 or executor) and not found.in_process:
             crew = Crew(Place.of(target, layout, **limits), executor, jobs, strict=strict)
             stack.enter_context(closing(crew))
-        results = {}
+        results, fresh = {}, None
         offered = {n: laid_out(found.functions[n], n, layout) for n in questions if n in found.functions}
         for name, asked in questions.items():
             progress(name)
@@ -150,9 +156,16 @@ def check(
             try:
                 examined = exam(offered[name], ask_all=crew.ask_all if crew else None)
             except UnrepeatableError:
-                with closing(reach(target, **limits)) as fresh:
-                    examined = exam(laid_out(fresh.functions[name], name, layout))
-            results[name] = _reproducible(examined, found, layout)
+                with closing(reach(target, **limits)) as another:
+                    examined = exam(laid_out(another.functions[name], name, layout))
+            everything = None
+            if case is None and not found.in_process and _unexplained(examined):
+                # In a process that has been asked nothing else, one for all functions.
+                fresh = fresh or stack.enter_context(closing(reach(target, **limits)))
+                if not _is_wrong(laid_out(fresh.functions[name], name, layout), examined):
+                    examined = _stateful(examined)
+                    everything = {"rank": (rank, 2), "profile": (profile, "standard")}
+            results[name] = _reproducible(examined, found, layout, everything)
         results = compared(results, offered)
         remarks = crew.remarks if crew else (UNSENT,) * (jobs > 1 or executor is not None)
     return Report(found.name, dtype, seed, results, found.in_process, remarks, algorithm)
@@ -183,27 +196,49 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
     return questions
 
 
-def _reproducible(result: Result, target: Target, layout: str) -> Result:
-    """Add to a failure the line that asks again."""
+def _unexplained(result: Result) -> bool:
+    """Whether an answer is wrong that no known mistake explains, so that the calls before may have mattered."""
+    failure = result.failure
+    return bool(failure and failure.kind in ("values", "shape", "exception") and not failure.diagnosis)
+
+
+def _is_wrong(function: Callable[..., Any], result: Result) -> bool:
+    """Whether the answer to the case that is shown is wrong here too."""
+    return result.failure is None or judge(result.failure.case, ask(function, result.failure.case)).failure is not None
+
+
+def _stateful(result: Result) -> Result:
+    """Say of a failure that it takes other calls before it."""
     failure = result.failure
     if failure is None:
         return result
-    return replace(result, failure=replace(failure, reproduce=_reproduce(target, failure.case, layout)))
+    return replace(result, failure=replace(failure, finding=f"after other calls, {failure.finding}", remedy=KEEPS))
 
 
-def _reproduce(target: Target, case: Case, layout: str) -> str:
-    options: dict[str, tuple[Any, Any]] = {
+def _reproducible(result: Result, target: Target, layout: str, everything: Options | None) -> Result:
+    """Add to a failure the line that asks again: its case, or everything, with the options that this takes."""
+    failure = result.failure
+    if failure is None:
+        return result
+    return replace(result, failure=replace(failure, reproduce=_reproduce(target, failure.case, layout, everything)))
+
+
+def _reproduce(target: Target, case: Case, layout: str, everything: Options | None) -> str:
+    options: Options = {
         "layout": (layout, LAYOUTS[0]),
         "dtype": (case.dtype, "float64"),
         "accumulate": (case.accumulate, None),
         "algorithm": (case.algorithm, "direct"),
         "seed": (case.seed, 0),
+        **(everything or {}),
     }
     changed = {name: value for name, (value, default) in options.items() if value != default}
     if target.command is None:
         changed |= {"accept": list(case.accept)} if case.accept else {}
-        words = [f"functions=[{case.function!r}]", f"case={case.text!r}"] + [f"{k}={v!r}" for k, v in changed.items()]
+        asked = [f"case={case.text!r}"] * (everything is None)
+        words = [f"functions=[{case.function!r}]", *asked, *(f"{k}={v!r}" for k, v in changed.items())]
         return f"check(target, {', '.join(words)})"
     flags = "".join(f" --{k} {v}" for k, v in changed.items()) + "".join(f" --accept {name}" for name in case.accept)
     where = shlex.quote(target.command)
-    return f'reference-cnn check {where} --only {case.function} --case "{case.text}"{flags}'
+    alone = f' --case "{case.text}"' * (everything is None)
+    return f"reference-cnn check {where} --only {case.function}{alone}{flags}"
