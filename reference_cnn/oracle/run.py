@@ -197,9 +197,10 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
 
 
 def _unexplained(result: Result) -> bool:
-    """Whether an answer is wrong that no known mistake explains, so that the calls before may have mattered."""
+    """Whether an answer is wrong, and neither a known mistake nor what was done with the arrays is why."""
     failure = result.failure
-    return bool(failure and failure.kind in ("values", "shape", "exception") and not failure.diagnosis)
+    told = failure is None or failure.diagnosis or failure.remedy
+    return failure is not None and failure.kind in ("values", "shape", "exception") and not told
 
 
 def _is_wrong(function: Callable[..., Any], result: Result) -> bool:
