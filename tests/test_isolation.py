@@ -13,6 +13,7 @@ from strategies import Array
 from reference_cnn import dense_forward, sigmoid
 from reference_cnn.cli import main
 from reference_cnn.oracle import TargetError, check
+from reference_cnn.oracle.again import VARIES
 from reference_cnn.oracle.purity import KEEPS
 from reference_cnn.oracle.targets import UsageError
 from reference_cnn.oracle.targets.ask import Answer
@@ -125,6 +126,27 @@ def test_a_wrong_answer_that_takes_other_calls_is_said_to(options: dict[str, Any
     assert failure.reproduce == f"reference-cnn check mine.py --only conv_forward{flags}"
     same = check("mine.py", functions=["conv_forward"], case=failure.case.text, dtype=failure.case.dtype)
     assert same.passed
+
+
+@pytest.mark.spec("ORC-D6")
+def test_a_wrong_answer_that_does_not_come_again_is_said_to_be_wrong_at_times() -> None:
+    """Wrong at every tenth call: other calls before it are no better explanation than chance."""
+    failure = check(write("calls.append(1); return right(z) + (len(calls) % 10 == 0)", before="calls = []\n"),
+                    functions=["sigmoid_prime"]).results["sigmoid_prime"].failure  # fmt: skip
+    assert failure is not None
+    assert failure.message.startswith("at times, a_prime is wrong: ")
+    assert failure.remedy == VARIES
+    assert failure.reproduce == "reference-cnn check mine.py --only sigmoid_prime"
+
+
+@pytest.mark.spec("ORC-D6")
+def test_a_target_that_can_be_loaded_once_only_is_judged() -> None:
+    """Such as one that holds a device: whether a wrong answer comes again elsewhere cannot be asked."""
+    taken = "open('taken', 'x').close()\n"
+    failure = check(write("return right(z) + (z.size > 9)", before=taken)).results["sigmoid_prime"].failure
+    assert failure is not None
+    assert failure.message.startswith("a_prime is wrong: ")
+    assert "--case" in failure.reproduce
 
 
 @pytest.mark.spec("PROTO-D8")

@@ -5,21 +5,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from reference_cnn.oracle import notation, numbers
+from reference_cnn.oracle.again import seen_again
 from reference_cnn.oracle.call import PROFILES
 from reference_cnn.oracle.cases import Case, cases
 from reference_cnn.oracle.consistency import compared
 from reference_cnn.oracle.examine import examine
-from reference_cnn.oracle.judge import judge
 from reference_cnn.oracle.layers import LAYERS
-from reference_cnn.oracle.purity import KEEPS
 from reference_cnn.oracle.report import Report, Result
 from reference_cnn.oracle.shapes import fits
 from reference_cnn.oracle.targets import Target, TargetError, UsageError
-from reference_cnn.oracle.targets.ask import ask
 from reference_cnn.oracle.targets.layout import LAYOUTS, laid_out
 from reference_cnn.oracle.targets.process import TIMEOUT
 from reference_cnn.oracle.targets.remote import reach
@@ -143,8 +141,14 @@ def check(
         if (jobs > 1 or executor) and not found.in_process:
             crew = Crew(Place.of(target, layout, **limits), executor, jobs, strict=strict)
             stack.enter_context(closing(crew))
-        results, fresh = {}, None
+        results = {}
+        # Asked nothing else, by all functions that are wrong for no known reason.
+        fresh = cache(lambda: stack.enter_context(closing(reach(target, **limits))))
         offered = {n: laid_out(found.functions[n], n, layout) for n in questions if n in found.functions}
+
+        def anew(name: str) -> Callable[..., Any]:
+            return laid_out(fresh().functions[name], name, layout)
+
         for name, asked in questions.items():
             progress(name)
             if name not in offered:
@@ -158,14 +162,15 @@ def check(
             except UnrepeatableError:
                 with closing(reach(target, **limits)) as another:
                     examined = exam(laid_out(another.functions[name], name, layout))
-            everything = None
-            if case is None and not found.in_process and _unexplained(examined):
-                # In a process that has been asked nothing else, one for all functions.
-                fresh = fresh or stack.enter_context(closing(reach(target, **limits)))
-                if not _is_wrong(laid_out(fresh.functions[name], name, layout), examined):
-                    examined = _stateful(examined)
-                    everything = {"rank": (rank, 2), "profile": (profile, "standard")}
-            results[name] = _reproducible(examined, found, layout, everything)
+            failure, everything = examined.failure, None
+            if failure and case is None and not found.in_process:
+                seen = seen_again(failure, offered[name], partial(anew, name))
+                if seen is not failure:
+                    failure, everything = seen, {"rank": (rank, 2), "profile": (profile, "standard")}
+            if failure:
+                line = _reproduce(found, failure.case, layout, everything)
+                examined = replace(examined, failure=replace(failure, reproduce=line))
+            results[name] = examined
         results = compared(results, offered)
         remarks = crew.remarks if crew else (UNSENT,) * (jobs > 1 or executor is not None)
     return Report(found.name, dtype, seed, results, found.in_process, remarks, algorithm)
@@ -196,35 +201,8 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
     return questions
 
 
-def _unexplained(result: Result) -> bool:
-    """Whether an answer is wrong, and neither a known mistake nor what was done with the arrays is why."""
-    failure = result.failure
-    told = failure is None or failure.diagnosis or failure.remedy
-    return failure is not None and failure.kind in ("values", "shape", "exception") and not told
-
-
-def _is_wrong(function: Callable[..., Any], result: Result) -> bool:
-    """Whether the answer to the case that is shown is wrong here too."""
-    return result.failure is None or judge(result.failure.case, ask(function, result.failure.case)).failure is not None
-
-
-def _stateful(result: Result) -> Result:
-    """Say of a failure that it takes other calls before it."""
-    failure = result.failure
-    if failure is None:
-        return result
-    return replace(result, failure=replace(failure, finding=f"after other calls, {failure.finding}", remedy=KEEPS))
-
-
-def _reproducible(result: Result, target: Target, layout: str, everything: Options | None) -> Result:
-    """Add to a failure the line that asks again: its case, or everything, with the options that this takes."""
-    failure = result.failure
-    if failure is None:
-        return result
-    return replace(result, failure=replace(failure, reproduce=_reproduce(target, failure.case, layout, everything)))
-
-
 def _reproduce(target: Target, case: Case, layout: str, everything: Options | None) -> str:
+    """The line that asks again: a case, or everything, with the options that this takes."""
     options: Options = {
         "layout": (layout, LAYOUTS[0]),
         "dtype": (case.dtype, "float64"),
