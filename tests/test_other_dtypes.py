@@ -1,5 +1,6 @@
 """Which other dtypes a function is said to be right in."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,15 @@ from reference_cnn.oracle import check
 from reference_cnn.oracle.cases import DTYPES
 
 
+def condition_of(profile: str = "standard", dtype: str = "float64", **function: Callable[..., Any]) -> str:
+    """What is said of when a wrong function is wrong."""
+    ((name, implementation),) = function.items()
+    report = check({name: implementation}, dtype=dtype, profile=profile, functions=[name])
+    failure = report.results[name].failure
+    assert failure is not None
+    return failure.condition
+
+
 @pytest.mark.spec("ORC-D16")
 def test_dtypes_in_which_every_such_call_is_right_are_said() -> None:
     def words(*doubled: tuple[str, int]) -> str:
@@ -18,9 +28,7 @@ def test_dtypes_in_which_every_such_call_is_right_are_said() -> None:
         def wrong(z: Any) -> Any:
             return relu(z) * (1 + any(z.dtype == dtype and z.ndim >= axes for dtype, axes in doubled))
 
-        failure = check({"relu": wrong}, dtype="float32", functions=["relu"]).results["relu"].failure
-        assert failure is not None
-        return failure.condition
+        return condition_of(dtype="float32", relu=wrong)
 
     assert words(("float32", 1)).endswith(" The same calls are answered rightly in float64, float16, bfloat16.")
     assert words(("float32", 3), ("float64", 4)).endswith(
@@ -38,9 +46,7 @@ def test_what_goes_away_when_it_is_asked_again_is_not_blamed_on_the_dtype() -> N
         count += 1
         return relu(z) + (count <= 5)
 
-    failure = check({"relu": warming_up}, functions=["relu"]).results["relu"].failure
-    assert failure is not None
-    assert "rightly" not in failure.condition
+    assert "rightly" not in condition_of(relu=warming_up)
     # Strictly, an answer of a wider dtype is wrong in float16 too, and nothing but float64 is right.
     wide = check({"relu": lambda z: relu(z.astype(float))}, dtype="float32", strict=True, functions=["relu"])
     failure = wide.results["relu"].failure
@@ -58,9 +64,7 @@ def test_what_the_calls_before_have_left_behind_is_not_blamed_on_the_dtype() -> 
             return conv_forward(x, w, b, **o)
         return conv_forward(x, w, b, **o) + (x.dtype in padded)
 
-    failure = check({"conv_forward": remembering}, profile="quick").results["conv_forward"].failure
-    assert failure is not None
-    assert "rightly" not in failure.condition
+    assert "rightly" not in condition_of("quick", conv_forward=remembering)
 
 
 @pytest.mark.spec("ORC-D16")
@@ -73,16 +77,12 @@ def test_calls_that_are_refused_leave_traces_too() -> None:
             raise ValueError("no groups")
         return conv_forward(x, w, b, **o) + (x.dtype in spoilt)
 
-    failure = check({"conv_forward": refusing}, profile="quick").results["conv_forward"].failure
-    assert failure is not None
-    assert "rightly" not in failure.condition
+    assert "rightly" not in condition_of("quick", conv_forward=refusing)
 
 
 @pytest.mark.spec("ORC-D16")
 def test_where_the_bound_of_a_dtype_admits_the_wrong_answers_too_it_is_not_said_to_be_right() -> None:
-    failure = check({"sigmoid": lambda z: sigmoid(z) * (1 + 1e-5)}, profile="quick").results["sigmoid"].failure
-    assert failure is not None
-    assert "rightly" not in failure.condition
+    assert "rightly" not in condition_of("quick", sigmoid=lambda z: sigmoid(z) * (1 + 1e-5))
 
 
 @pytest.mark.spec("ORC-D16")
@@ -91,6 +91,4 @@ def test_smaller_numbers_are_not_the_same_call_in_another_dtype() -> None:
         wide = np.ptp(z.astype(float), axis=-1, keepdims=True) > 100
         return np.where(wide, 1 / z.shape[-1], softmax(z)).astype(z.dtype)
 
-    failure = check({"softmax": flat}).results["softmax"].failure
-    assert failure is not None
-    assert "rightly" not in failure.condition
+    assert "rightly" not in condition_of(softmax=flat)

@@ -41,8 +41,8 @@ def examine(
         Workers have found what does not come again here, so that what was asked before must matter.
     """
     name = asked[0].function
-    several = ask_all or (lambda function, cases: [Found.by(function, case, strict=strict) for case in cases])
-    inquiry = offers.inquire(function, asked, effort, several)
+    ask_each = ask_all or (lambda function, cases: [Found.by(function, case, strict=strict) for case in cases])
+    inquiry = offers.inquire(function, asked, effort, ask_each)
     found, offered = inquiry.found, inquiry.offered
     answered = [f.answer for f in found if f.answer.outcome == "answered"]
     omitted = [o for o in LAYERS[name].outputs if answered and all(a.outputs[o] is None for a in answered)]

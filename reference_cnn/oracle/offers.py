@@ -25,7 +25,7 @@ class Inquiry:
     """Questions to one function, what came back, and what it so does not offer."""
 
     function: Callable[..., Any]
-    several: AskAll
+    ask_each: AskAll
     lacking: set[str]
     questions: list[Case] = field(default_factory=list)
     found: list[Found] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Inquiry:
     def ask(self, questions: list[Case]) -> None:
         """Ask more; leave out what was not asked, since the target has died too often [PROTO-C3]."""
         self.questions += questions
-        self.found += [f for f in self.several(self.function, questions) if f.answer.outcome != "not asked"]
+        self.found += [f for f in self.ask_each(self.function, questions) if f.answer.outcome != "not asked"]
         self.refused = refused(self.found)
 
     def offered(self, feature: str) -> bool:
@@ -47,10 +47,10 @@ class Inquiry:
         return [*sorted(self.lacking | self.refused), *_combinations(self.found, self.refused)]
 
 
-def inquire(function: Callable[..., Any], cases: list[Case], effort: Effort | None, several: AskAll) -> Inquiry:
+def inquire(function: Callable[..., Any], cases: list[Case], effort: Effort | None, ask_each: AskAll) -> Inquiry:
     """Ask the cases, see what is offered, and ask more of that if there is an effort to make."""
     lacking = keywords_missing(function, {k for c in cases for k in c.keywords})
-    asked = Inquiry(function, several, lacking)
+    asked = Inquiry(function, ask_each, lacking)
     asked.ask([c for c in cases if not lacking & set(c.keywords)])
     if "no b" in asked.refused:
         # A target that insists on a bias refuses each feature for want of one: ask again, with one.
@@ -102,11 +102,11 @@ def _doubtful(case: Case, asked: Inquiry) -> list[Case]:
     return [replace(case, call=call, tier="rounding") for call in dict.fromkeys(found)]
 
 
-def _combinations(found: list[Found], refused: set[str]) -> list[str]:
+def _combinations(found: list[Found], without: set[str]) -> list[str]:
     """What the calls that are "not implemented" for no single feature have in common, as the target says it."""
     # A call that was asked with several kinds of numbers is refused as often, and says no more.
     asked = {f.case.call._replace(special=None, scale=1.0): f.answer.outcome for f in found}
-    calls = [(call.features, outcome) for call, outcome in asked.items() if not refused & call.features]
+    calls = [(call.features, outcome) for call, outcome in asked.items() if not without & call.features]
     left = [features for features, outcome in calls if outcome == "not implemented"]
     counts = Counter(pair for features in left for pair in combinations(sorted(features), 2))
     pairs = [pair for pair, count in counts.items() if _is_why(pair, count, calls)]
