@@ -11,6 +11,8 @@ from reference_cnn._validate import Array
 Candidate = tuple[str, Array, Array | float]
 # How far along an axis an answer may have been shifted.
 FARTHEST = 2
+# Between patterns that both hold.
+ALTERNATIVE = ", or "
 # Along a longer axis no other order is looked for: nobody would read it.
 LISTED = 64
 
@@ -33,9 +35,16 @@ def describe(
     """
     if wrong.size == 1:
         return "its one entry is wrong"
+    fitting: dict[str, str] = {}
     for words, candidate, slack in _transformed(got, expected, wrong, tolerance, axes, sizes or {}):
-        if np.all(np.abs(got - candidate) <= slack):
-            return words
+        # Along an axis of two a flip and a shift are the same, and of two such axes so may be a swap.
+        kind = next((kind for kind in ("flipped", "swapped", "shifted") if kind in words), "")
+        if (kind or not fitting) and kind not in fitting and np.all(np.abs(got - candidate) <= slack):
+            fitting[kind] = words
+        if "" in fitting:
+            break
+    if fitting:
+        return ALTERNATIVE.join(fitting.values())
     share = f"{wrong.sum()} of {wrong.size} entries {'is' if wrong.sum() == 1 else 'are'} wrong"
     places = [p for axis, name in enumerate(axes) if (p := _place(wrong, axis, name, (groups or {}).get(name, 1)))]
     signs = [words for words, where in _signs(expected, argument) if np.array_equal(wrong, where)]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reference_cnn.oracle import Case
-from reference_cnn.oracle.conditions import FEWEST, PICTURE, condition, scaled, seen_best, typical
+from reference_cnn.oracle.conditions import ACCIDENT, FEWEST, PICTURE, condition, confined, scaled, seen_best, typical
 from reference_cnn.oracle.judge import Failure, judge
 from reference_cnn.oracle.notation import read
 from reference_cnn.oracle.targets.ask import Answer
@@ -30,12 +30,12 @@ PROPERTIES = [
     ("relu", "z=1x1", "z=1", "more than 1 axis"),
     ("relu", "z=1x1x1", "z=1x1", "more than 2 axes"),
     ("relu", "z=1x1x1x1", "z=1x1x1", "more than 3 axes"),
-    ("dense_forward", "x=1x3 w=3x2", "x=1x3 w=3x1", "neurons above 1"),
-    ("dense_forward", "x=1x3 w=3x6", "x=1x3 w=3x5", "neurons above 5"),
+    ("dense_forward", "x=1x3 w=3x2", "x=1x3 w=3x1", "more than 1 neuron"),
+    ("dense_forward", "x=1x3 w=3x6", "x=1x3 w=3x5", "more than 5 neurons"),
     ("dense_forward", "x=1x2 w=2x1", "x=1x1 w=1x1", "an even number of features"),
     ("dense_forward", "x=1x1 w=1x1", "x=1x2 w=2x1", "an odd number of features"),
-    ("conv_forward", "x=1x1x3 w=3x1x1", "x=1x1x3 w=2x1x1", "filters above 2"),
-    ("conv_forward", "x=1x1x3 w=6x1x1", "x=1x1x3 w=5x1x1", "filters above 5"),
+    ("conv_forward", "x=1x1x3 w=3x1x1", "x=1x1x3 w=2x1x1", "more than 2 filters"),
+    ("conv_forward", "x=1x1x3 w=6x1x1", "x=1x1x3 w=5x1x1", "more than 5 filters"),
     ("conv_forward", "x=1x1x9 w=1x1x3 stride=3", "x=1x1x9 w=1x1x2 stride=3", "an odd number of kernel entries"),
     ("conv_forward", "x=1x1x9 w=1x1x4 stride=5", "x=1x1x9 w=1x1x3 stride=5", "an even number of kernel entries"),
     ("conv_forward", "x=1x1x9 w=1x1x3 stride=2", "x=1x1x9 w=1x1x3 stride=3", "windows that overlap"),
@@ -47,6 +47,17 @@ PROPERTIES = [
         "x=1x1x9x9 w=1x1x4x2 stride=4",
         "x=1x1x9x9 w=1x1x2x2 stride=4",
         "windows that are not square",
+    ),
+    ("max_pool_forward", "x=1x1x4 window=2", "x=1x1x4 window=2 stride=2", "no stride"),
+    ("conv_forward", "x=1x1x4 w=1x1x3 padding=same", "x=1x1x4 w=1x1x3 padding=1", 'padding="same"'),
+    ("conv_forward", "x=1x9x2 w=1x9x1", "x=1x9x2 w=1x8x1 stride=2", "more than 8 terms in a sum"),
+    ("conv_forward", "x=3x1x6 w=1x1x1", "x=3x1x6 w=1x1x1 stride=2", "more than 16 images times positions"),
+    ("dense_forward", "x=9x1 w=1x1", "x=7x1 w=1x1", "more than 8 examples"),
+    (
+        "conv_forward",
+        "x=1x1x3x3 w=1x1x1x1 padding=1:1,0:0",
+        "x=1x1x3x3 w=1x1x1x1 padding=1:1,1:1",
+        "padding that differs",
     ),
     ("conv_forward", "x=1x1x9x9 w=1x1x1x1 stride=2,3", "x=1x1x9x9 w=1x1x1x1 stride=2", "strides that differ"),
     (
@@ -78,14 +89,59 @@ def test_whole_numbers_and_what_no_property_tells() -> None:
     # What the absence of a bias tells has no words.
     with_bias, without = (Case("dense_forward", read(f"x=1x1 w=1x1{b}")) for b in (" b=1", ""))
     assert condition([(without, True), *[(with_bias, False), (without, True)] * FEWEST]) == ""
-    # And nobody counts beyond five, or three axes.
+    # And beyond five only powers of two are counted, or three axes.
     for function, many, fewer in (
-        ("dense_forward", "x=9x1 w=1x7", "x=7x1 w=1x6"),
+        ("dense_forward", "x=7x1 w=1x8", "x=7x1 w=1x6"),
         ("conv_forward", "x=8x1x3 w=1x1x1", "x=6x1x3 w=1x1x1"),
         ("relu", "z=1x1x1x1x1", "z=1x1x1x1"),
     ):
         wrong, right = (Case(function, read(text)) for text in (many, fewer))
         assert condition([(wrong, True), *[(right, False), (wrong, True)] * FEWEST]) == ""
+
+
+def with_options(text: str, count: int, wrong: int = 0) -> list[tuple[Case, bool]]:
+    """So many cases of a convolution with some options, the first of them wrong."""
+    case = Case("conv_forward", read(f"x=3x2x4x5 w=2x1x1x1 groups=2{text}"))
+    return [(case, k < wrong) for k in range(count)]
+
+
+@pytest.mark.spec("ORC-D16")
+def test_what_all_wrong_cases_have_is_said_if_hardly_any_accident_would_bring_it_about() -> None:
+    plain, padded = with_options("", 10), with_options(" padding=1", 10, 9)
+    nine = confined([*plain, *padded, *with_options("", 60)])
+    assert nine == "Wrong in 9 of the 10 cases with padding, and in no other."
+    # One in two by accident: 20 wrong ones are fewer than once in a million, 19 are not.
+    for wrong, said in ((20, True), (19, False)):
+        halves = [*with_options("", 30), *with_options(" padding=1", 30, wrong)]
+        assert (0.5**wrong <= ACCIDENT) is said
+        assert bool(confined(halves)) is said
+    assert confined([*plain, *with_options(" padding=1", 10)]) == ""
+    # What one wrong case lacks is not said.
+    assert confined([*with_options("", 60, 1), *with_options(" padding=1", 10, 9)]) == ""
+    assert confined([]) == ""
+
+
+@pytest.mark.spec("ORC-D16")
+def test_two_properties_are_said_where_they_leave_out_half_of_the_right_cases() -> None:
+    both, others = with_options(" padding=1 stride=2", 30, 20), with_options("", 40)
+    one = with_options(" padding=1", 10)
+    assert confined([*both, *one, *with_options(" stride=2", 11), *others]) == (
+        "Wrong in 20 of the 30 cases with padding and stride together, and in no other."
+    )
+    assert confined([*both, *one[1:], *with_options(" stride=2", 11), *others]) == (
+        "Wrong in 20 of the 39 cases with padding, and in no other."
+    )
+
+
+@pytest.mark.spec("ORC-D16")
+def test_special_values_count_but_do_not_decide() -> None:
+    padded, others = with_options(" padding=1", 30, 20), with_options("", 40)
+    for text, holds, aside in ((" padding=1", 31, ""), ("", 30, ", special values aside")):
+        special = Case("conv_forward", read(f"x=3x2x4x5 w=2x1x1x1 groups=2{text} nan=x"), "special")
+        assert confined([*padded, *others, (special, True)]) == (
+            f"Wrong in {holds - 10} of the {holds} cases with padding, and in no other{aside}."
+        )
+    assert confined([(special, True)]) == ""
 
 
 def failing(text: str, index: Any, change: float = 1, function: str = "dense_forward") -> Failure:

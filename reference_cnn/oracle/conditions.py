@@ -6,25 +6,34 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import combinations, pairwise
 
+from reference_cnn._pattern import ALTERNATIVE
 from reference_cnn.oracle import bounds
 from reference_cnn.oracle.call import keyword_of, windows_of
 from reference_cnn.oracle.cases import Case
 from reference_cnn.oracle.judge import Failure, sizes_of
 from reference_cnn.oracle.layers import LAYERS, axes, several
 
+# In words, and which of the cases have it.
+Property = tuple[str, list[bool]]
+
 # With fewer cases on either side a condition may hold by accident.
 FEWEST = 4
+# What some right cases have too is said if all wrong ones would have it by accident no more often than that.
+ACCIDENT = 1e-6
+# Sizes that are counted up to, and those at which loops, vectors and blocks of code have their ends.
+TILES = tuple(2**k for k in range(3, 11))
+COUNTS = (*range(1, 6), *TILES)
 # Fewer entries show no border, and no channel.
 PICTURE = 24
 # A pattern that says nothing of where the wrong entries are.
 UNTELLING = re.compile(r"|its one entry is wrong|\d+ of \d+ entries (is|are) wrong")
 
 
-def condition(judged: Sequence[tuple[Case, bool]]) -> str:
+def condition(judged: Sequence[tuple[Case, bool]], shown: Case | None = None) -> str:
     """Say when a function is wrong, given its cases in the order asked and whether each answer was; "" if unknown.
 
-    One property of the call, or two together; of several that fit, the first. Where NaN, infinity and ties are asked
-    does not count, but is said if it does not fit.
+    One property of the call, or two together, which the wrong case that is shown has too; of several that fit, the
+    first. Where NaN, infinity and ties are asked does not count, but is said if it does not fit.
     """
     wrong = [w for _, w in judged]
     plain = [k for k, (c, _) in enumerate(judged) if c.call.special is None]
@@ -41,19 +50,53 @@ def condition(judged: Sequence[tuple[Case, bool]]) -> str:
         first = next(k for k in plain if wrong[k])
         from_then_on = [k >= first for k in range(len(wrong))]
         return f"Right in the first {first} calls, wrong in every later one{aside(from_then_on)}."
+    common = _common(judged, shown)
+    for words, holds in [*common, *_together(common)]:
+        if fits(holds):
+            return f"Wrong in exactly the cases with {words}{aside(holds)}."
+    return ""
+
+
+def confined(judged: Sequence[tuple[Case, bool]], shown: Case | None = None) -> str:
+    """Say which property, or two, every wrong case has and the fewest right ones; "" if that may be an accident.
+
+    Given as to `condition`, for what depends on the numbers too, or on what has no words.
+    """
+    wrong = [w for _, w in judged]
+    plain = [k for k, (c, _) in enumerate(judged) if c.call.special is None]
+
+    def having(found: Property) -> int:
+        return sum(found[1][k] for k in plain)
+
+    common, failed = _common(judged, shown), sum(wrong[k] for k in plain)
+    if not common or not failed:
+        return ""
+    best = min(common, key=having)
+    both = min(_together(common), key=having, default=best)
+    # Two together leave out some right cases in any case: half of them is no accident.
+    words, holds = best = both if 2 * (having(both) - failed) <= having(best) - failed else best
+    if (having(best) / len(plain)) ** failed > ACCIDENT:
+        return ""
+    among, every = sum(w and h for w, h in zip(wrong, holds)), sum(wrong)
+    aside = "" if among == every else ", special values aside"
+    return f"Wrong in {among} of the {sum(holds)} cases with {words}, and in no other{aside}."
+
+
+def _common(judged: Sequence[tuple[Case, bool]], shown: Case | None) -> list[Property]:
+    """What all wrong cases have in common, special values aside, and which cases have it."""
     found: dict[str, list[bool]] = {}
     for k, (case, _) in enumerate(judged):
         for words in _properties(case):
             found.setdefault(words, [False] * len(judged))[k] = True
-    for words, holds in found.items():
-        if fits(holds):
-            return f"Wrong in exactly the cases with {words}{aside(holds)}."
-    able = [(words, holds) for words, holds in found.items() if all(holds[k] for k in plain if wrong[k])]
-    for (one, a), (other, b) in combinations(able, 2):
-        both = [x and y for x, y in zip(a, b)]
-        if fits(both):
-            return f"Wrong in exactly the cases with {one} and {other} together{aside(both)}."
-    return ""
+    wrong = [k for k, (case, failed) in enumerate(judged) if failed and case.call.special is None]
+    seen = set(found) if shown is None or shown.call.special else set(_properties(shown))
+    return [(words, holds) for words, holds in found.items() if words in seen and all(holds[k] for k in wrong)]
+
+
+def _together(found: Sequence[Property]) -> Iterable[Property]:
+    """Each two of them."""
+    for (one, a), (other, b) in combinations(found, 2):
+        yield f"{one} and {other} together", [x and y for x, y in zip(a, b)]
 
 
 def typical(failures: Sequence[Failure], shown: Failure) -> tuple[str, Failure | None]:
@@ -126,12 +169,15 @@ def kinds_of(pattern: str) -> set[str]:
     if UNTELLING.fullmatch(pattern):
         return set()
     words = re.sub(r"^\d+ of \d+ entries (is|are) wrong, ", "the wrong entries are ", pattern)
+    if ALTERNATIVE in words:
+        return set(words.split(ALTERNATIVE))
     factor, _, size = words.partition("; ")
     if size:
         number, _, name = size.partition(" is ")
         counted = re.sub(rf"\b{number}\b", "n", factor)
         return {factor, f"{counted}, n being {name}"}
-    return {words.replace(" (the last)", ""), re.sub(r" \d+ \(the last\)", " −1 (the last)", words)}
+    anywhere, at_the_end = words.replace(" (the last)", ""), re.sub(r" \d+ \(the last\)", " −1 (the last)", words)
+    return {anywhere, at_the_end}
 
 
 def _properties(case: Case) -> Iterable[str]:
@@ -141,6 +187,8 @@ def _properties(case: Case) -> Iterable[str]:
     # Whether the windows of a pooling overlap says more than that their stride is not theirs.
     last = {"stride"} if "window" in options else set()
     yield from (f for f in sorted(features - {"no"} - last) if not case.call.idle(f))
+    yield from ('padding="same"' for _ in range(options.get("padding") == "same"))
+    yield from ("no stride" for _ in range("window" in options and "stride" not in options))
     yield "numbers that are not whole" if case.tier == "rounding" else "whole numbers"
     first, shape = case.call.shapes[0]
     named = [(name, size) for name, size in zip(axes(case.function, first, case.rank), shape) if " " not in name]
@@ -148,11 +196,10 @@ def _properties(case: Case) -> Iterable[str]:
         yield from (f"more than {n} {'axis' if n == 1 else 'axes'}" for n in range(1, 4) if len(shape) > n)
     for name, size in named:
         yield f"{'an odd' if size % 2 else 'an even'} number of {several(name)}"
-        yield from (f"more than {n} {several(name) if n > 1 else name}" for n in range(1, 6) if size > n)
+        yield from _more_than(size, name)
     if "w" in shapes:
         windowed = LAYERS[case.function].family == "conv"
-        name, count = ("filters", shapes["w"][0]) if windowed else ("neurons", shapes["w"][1])
-        yield from (f"{name} above {n}" for n in range(1, 6) if count > n)
+        yield from _more_than(*((shapes["w"][0], "filter") if windowed else (shapes["w"][1], "neuron")))
         if windowed:
             yield f"{'an odd' if math.prod(shapes['w'][2:]) % 2 else 'an even'} number of kernel entries"
     if len(shape) > 2 and ("w" in shapes or "window" in options):
@@ -160,9 +207,19 @@ def _properties(case: Case) -> Iterable[str]:
     yield from (f for f in last & features if not case.call.idle(f))
 
 
+def _more_than(count: int, name: str) -> Iterable[str]:
+    yield from (f"more than {n} {several(name) if n > 1 else name}" for n in COUNTS if count > n)
+
+
 def _of_windows(case: Case) -> Iterable[str]:
-    windows = windows_of(case.call)
-    if any(s < e for s, e in zip(windows.stride, windows.spans)):
+    windows, shapes = windows_of(case.call), dict(case.call.shapes)
+    if "w" in shapes:
+        # Of the forward pass, and of the kernel's gradient.
+        yield from (f"more than {n} terms in a sum" for n in TILES if math.prod(shapes["w"][1:]) > n)
+        yield from (
+            f"more than {n} images times positions" for n in TILES if shapes["x"][0] * math.prod(windows.out) > n
+        )
+    if any(s < e and o > 1 for s, e, o in zip(windows.stride, windows.spans, windows.out)):
         yield "windows that overlap"
     if len(set(windows.kernel)) > 1:
         yield "windows that are not square"
@@ -170,3 +227,5 @@ def _of_windows(case: Case) -> Iterable[str]:
         yield "strides that differ"
     if any(before != after for before, after in windows.pads):
         yield "more padding on one side"
+    if len({pad for pair in windows.pads for pad in pair}) > 1:
+        yield "padding that differs"

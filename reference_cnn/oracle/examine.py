@@ -10,7 +10,7 @@ import numpy as np
 from reference_cnn.oracle import numbers, offers
 from reference_cnn.oracle.call import PROFILES, Effort, Offered, windows_of
 from reference_cnn.oracle.cases import Case, Tier
-from reference_cnn.oracle.conditions import condition, scaled, seen_best, typical
+from reference_cnn.oracle.conditions import condition, confined, scaled, seen_best, typical
 from reference_cnn.oracle.diagnose import diagnose
 from reference_cnn.oracle.judge import Failure, Kind, judge
 from reference_cnn.oracle.layers import LAYERS, WINDOWED
@@ -114,10 +114,11 @@ def _described(shown: Failure, found: list[Found], right_in: str) -> Failure:
     failures = [f.judgement.failure for f in found if f.judgement.failure]
     if shown.diagnosis:
         return replace(shown, larger=seen_best(failures, shown))
-    when, larger = condition([(f.case, f.judgement.failure is not None) for f in found]) or scaled(failures), None
-    if not when:
-        when, larger = typical(failures, shown)
-    condition_in_words = " ".join(filter(None, (when, right_in)))
+    judged = [(f.case, f.judgement.failure is not None) for f in found]
+    where, pattern, larger = condition(judged, shown.case) or scaled(failures), "", None
+    if not where:
+        where, (pattern, larger) = confined(judged, shown.case), typical(failures, shown)
+    condition_in_words = " ".join(filter(None, (where, pattern, right_in)))
     return replace(shown, condition=condition_in_words, larger=larger or seen_best(failures, shown))
 
 

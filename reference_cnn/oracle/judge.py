@@ -158,7 +158,7 @@ def _compare(case: "Case", output: str, clause: str, got: Array) -> Judgement:
     wrong = ~((error <= bound) | leaked)
     if not wrong.any():
         note = (
-            f"{output} is not a number where the one given in {case.special[1]} is no factor" if leaked.any() else note
+            f"{output} is NaN also where the special value in {case.special[1]} is no factor" if leaked.any() else note
         )
         error /= np.where(bound > 0, bound, 1)
         return Judgement(float(np.max(error, initial=0, where=~leaked)), None, note)

@@ -142,6 +142,7 @@ SPECIAL: dict[str, list[Question]] = {
     "log-of-softmax": [Question({"z": np.array([[0.0, 1000]]), "labels": np.array([0])})],
     "added-epsilon": [Question({"z": np.array([[0.0, 40]]), "labels": np.array([0])})],
     "label-not-subtracted": [Question({"z": np.array([[0.0, 0]]), "labels": np.array([0])})],
+    "pool-finite-init": [Question({"x": _image([-2e9, -3e9])}, {"window": (1, 2)})],
     "pool-all-ties": [Question({"dy": _image([5]), "x": _image([3, 3])}, {"window": (1, 2)})],
 }
 

@@ -2,11 +2,15 @@
 
 import math
 
+import numpy as np
+
 from reference_cnn.oracle.call import TIES
 from reference_cnn.oracle.judge import Failure
 from reference_cnn.oracle.mistakes import MISTAKES
 
 LISTED = 8
+# What is off by less, and wrong all the same, has lost digits, not its way.
+NEAR = 1e-3
 
 
 def share(worst: float) -> str:
@@ -51,7 +55,20 @@ def _help(failure: Failure) -> str:
         return f"help: {sizes if failure.kind == 'shape' else f'What is owed is an array of {case.dtype}.'}"
     if case.call.special:
         return f"help: {_special_help(failure)}"
+    if _is_near(failure):
+        return (
+            "help: Nearly right: digits are lost, in a difference of larger numbers such as two running sums, or in a "
+            "narrower dtype; or something small is added."
+        )
     return "help: No known mistake explains every answer. Work this case out by hand, and compare step by step."
+
+
+def _is_near(failure: Failure) -> bool:
+    """Whether wrong values would be right to NEAR of the largest."""
+    if failure.answer is None or failure.right is None or failure.wrong is None or failure.case.tier == "exact":
+        return False
+    off = np.abs(failure.answer - failure.right)[failure.wrong]
+    return bool(off.max() <= NEAR * np.abs(failure.right).max())
 
 
 def _special_help(failure: Failure) -> str:
@@ -60,6 +77,8 @@ def _special_help(failure: Failure) -> str:
     number, argument = failure.case.special
     if math.isinf(number) and failure.got is not None and math.isnan(failure.got):
         return f"0·∞, ∞ − ∞ and ∞/∞ are NaN: look for the one that the {number:g} in {argument} runs into."
+    if argument == "x" and failure.case.function == "max_pool_forward":
+        return f"The {number:g} in x has to come out of every window whose maximum it is; NaN counts as the largest."
     return f"The {number:g} in {argument} has to reach what it is a factor or a term of, and nothing else."
 
 
@@ -95,5 +114,6 @@ def worst_entry(failure: Failure) -> list[str]:
     off = abs(failure.got - failure.expected) / failure.bound
     return [
         f"{place} is {failure.got!r},",
-        f"expected {failure.expected + 0.0!r} ± {failure.bound:.2g}: {off:.3g} times the bound",
+        f"expected {failure.expected + 0.0!r} ± {failure.bound:.2g}"
+        + f": {off:.3g} times the bound" * math.isfinite(off),
     ]

@@ -256,6 +256,46 @@ def masks_assigned(dy: Any, x: Any, window: int, stride: int | None = None) -> A
     return dx
 
 
+def argmax_of_padded(fill: float) -> Any:
+    def max_pool_backward(dy: Any, x: Any, window: int, *, padding: int = 0, stride: int | None = None) -> Any:
+        padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), constant_values=fill)
+        dx, step = np.zeros(padded.shape), stride or window
+        for n, c, i, j in np.ndindex(dy.shape):
+            part = padded[n, c, i * step : i * step + window, j * step : j * step + window]
+            row, column = np.unravel_index(part.argmax(), part.shape)
+            dx[n, c, i * step + row, j * step + column] += dy[n, c, i, j]
+        return dx[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]]
+
+    return max_pool_backward
+
+
+def running_maximum(start: float, *, place: bool) -> Any:
+    """From `start`, which has a place in the window from the beginning, or none."""
+
+    def max_pool_backward(dy: Any, x: Any, window: int, *, stride: int | None = None) -> Any:
+        dx, step = np.zeros(x.shape), stride or window
+        for n, c, i, j in np.ndindex(dy.shape):
+            best, where = start, (i * step, j * step) if place else None
+            for row, column in np.ndindex(window, window):
+                if x[n, c, i * step + row, j * step + column] > best:
+                    where = (i * step + row, j * step + column)
+                    best = x[n, c, *where]
+            if where:
+                dx[n, c, *where] += dy[n, c, i, j]
+        return dx
+
+    return max_pool_backward
+
+
+def lowest(start: float) -> Any:
+    def largest(x: Any, window: int, *, stride: int | None = None) -> Any:
+        views = np.lib.stride_tricks.sliding_window_view(x, (window, window), (2, 3))
+        step = stride or window
+        return views[:, :, ::step, ::step].max(axis=(4, 5), initial=start)
+
+    return largest
+
+
 def max_pool_backward_of_averages(dy: Any, x: Any, window: Any, stride: Any = None) -> Any:
     return max_pool_backward(dy, x, window, stride=stride)
 
@@ -280,6 +320,12 @@ THEIRS: list[tuple[str, Function, tuple[str, ...]]] = [
     ("conv_forward", one_column_less, ("short-kernel-loop",)),
     ("conv_backward", taps_assigned, ("dx-overwrite",)),
     ("max_pool_backward", masks_assigned, ("pool-mask",)),
+    ("max_pool_backward", argmax_of_padded(0), ("pool-zero-pad",)),
+    ("max_pool_backward", argmax_of_padded(-1e9), ("pool-finite-init",)),
+    ("max_pool_backward", running_maximum(0, place=False), ("pool-small-init",)),
+    ("max_pool_backward", running_maximum(0, place=True), ("pool-small-init",)),
+    ("max_pool_forward", lowest(-9999), ("pool-finite-init",)),
+    ("max_pool_forward", lowest(-1), ("pool-finite-init",)),
     ("avg_pool_backward", max_pool_backward_of_averages, ("pool-kind",)),
     ("avg_pool_forward", sums, ("pool-sum",)),
     ("softmax_backward", lambda da, a: da - (a * da).sum(-1)[..., None], ("softmax-unweighted",)),

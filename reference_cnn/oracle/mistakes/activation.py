@@ -130,7 +130,7 @@ ACTIVATION = (
     Mistake(
         "written-input",
         "You write into your argument.",
-        "Work on a copy: z = np.where(…) or z = z.copy().",
+        "Work on a copy, as z = z.copy() makes one, or with functions that do not write where they read.",
         "callers that never use the argument again",
         dict.fromkeys(("relu", "relu_prime", "sigmoid", "sigmoid_prime", "softmax"), (_in_place,)),
         ("caffe#2413",),

@@ -9,6 +9,24 @@ from reference_cnn._validate import Array
 from reference_cnn._windows import Windows
 from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, Options, Wrap, answering
 
+# What people take for −∞: the lowest numbers of 16, 32 bits and of float32 among it.
+LOW = (
+    -1e9,
+    -1,
+    -100,
+    -999,
+    -1e3,
+    -9999,
+    -1e4,
+    -65504,
+    -1e5,
+    -1e6,
+    -(2.0**31),
+    -1e10,
+    -1e38,
+    -float(np.finfo(np.float32).max),
+)
+
 
 def _windows(x: Array, window: Any, o: Options) -> Windows:
     kernel = (window,) * (x.ndim - 2) if np.ndim(window) == 0 else tuple(window)
@@ -36,9 +54,9 @@ def elements(x: Array, window: Any, o: Options) -> Array:
     return np.asarray(ones.sum(axis=axes))
 
 
-def _zero_pad(below: Implementation) -> Implementation:
+def _padded_with(below: Implementation, fill: float = 0) -> Implementation:
     def wrong(x: Array, window: Any, **o: Any) -> Array:
-        taps, axes = pooled(x, window, o, 0)
+        taps, axes = pooled(x, window, o, fill)
         return np.asarray(taps.max(axis=axes))
 
     return wrong
@@ -46,6 +64,43 @@ def _zero_pad(below: Implementation) -> Implementation:
 
 def _at_least(lowest: float) -> Wrap:
     return answering(lambda y, *a, **o: np.maximum(y, np.asarray(lowest, y.dtype)))
+
+
+def _lost(*, fill: float = 0, padding: bool = False, ties: bool = False) -> Wrap:
+    """A gradient of no element where a number wins that is none: all of it that is larger, or as large and before.
+
+    The number is where the maximum starts, or stands in the padding only. With ties, those as large lose nothing.
+    """
+
+    def wrap(below: Implementation) -> Implementation:
+        def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
+            reads, axes = pooled(x, window, o, -np.inf)
+            largest = reads.max(axis=axes)
+            lost = largest < fill if ties else largest <= fill
+            if padding:
+                flat = pooled(x, window, o, fill)[0].reshape(-1, *dy.shape)
+                outside = pooled(np.zeros_like(x), window, o, 1)[0].reshape(flat.shape) == 1
+                first = np.take_along_axis(outside, flat.argmax(axis=0)[None], axis=0)[0]
+                lost &= first
+            return np.asarray(below(np.where(lost, 0, dy), x, window, **o))
+
+        return wrong
+
+    return wrap
+
+
+def _first_if_none(below: Implementation) -> Implementation:
+    """Where no element is above the 0 that the maximum starts from, the place is still the first of the window."""
+
+    def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
+        win = _windows(x, window, o)
+        whole, inside = win.padded(x.shape, np.float64)
+        reads = _taps(x, win, -np.inf)
+        none = reads.max(axis=tuple(range(len(win.kernel)))) <= 0
+        win.view(whole, writeable=True)[(0,) * len(win.kernel)] += np.where(none, dy, 0)
+        return np.asarray(below(np.where(none, 0, dy), x, window, **o) + inside.astype(dy.dtype))
+
+    return wrong
 
 
 def spread(dy: Array, x: Array, window: Any, o: Options) -> Array:
@@ -136,10 +191,13 @@ def _stride_one(below: Implementation) -> Implementation:
 POOLING = (
     Mistake(
         "pool-zero-pad",
-        "Your max pooling pads with 0, and 0 wins where a window's numbers are all negative.",
+        "Your max pooling pads with 0, and 0 wins where a window's numbers are all negative (its dy is lost).",
         "Pad with −∞, or leave padding out of the maximum.",
         "no padding; data that are not negative",
-        {"max_pool_forward": (_zero_pad,)},
+        {
+            "max_pool_forward": (_padded_with,),
+            "max_pool_backward": (_lost(padding=True), _lost(padding=True, ties=True)),
+        },
         ("distdl#195✓",),
     ),
     Mistake(
@@ -147,8 +205,23 @@ POOLING = (
         "Your maximum starts from 0, or from the smallest positive number; or a rectifier follows.",
         "Start from the window's first element, or from −∞, and return what comes out.",
         "a positive number in every window",
-        {"max_pool_forward": (_at_least(0), _at_least(float(np.finfo(np.float32).tiny)))},
+        {
+            "max_pool_forward": (_at_least(0), _at_least(float(np.finfo(np.float32).tiny))),
+            "max_pool_backward": (_lost(), _lost(ties=True), _first_if_none),
+        },
         ("oneDNN#1677✓",),
+    ),
+    Mistake(
+        "pool-finite-init",
+        "Your maximum starts from a finite number such as −1e9, or your padding is one, and it wins over smaller ones.",
+        "Start from the window's first element, or from −∞, and pad with −∞.",
+        "numbers that are not as small",
+        {
+            "max_pool_forward": tuple(
+                wrap for low in LOW for wrap in (_at_least(low), partial(_padded_with, fill=low))
+            ),
+            "max_pool_backward": tuple(_lost(fill=low, padding=True) for low in LOW),
+        },
     ),
     Mistake(
         "pool-all-ties",

@@ -112,8 +112,9 @@ FLAGS = {
     # pooling
     "pool-kind": "The mean in the place of the maximum, or the reverse.",
     "pool-minimum": "The smallest element in the place of the largest.",
-    "pool-zero-pad": "Max pooling pads with 0, which wins over negative numbers.",
+    "pool-zero-pad": "Max pooling pads with 0, which wins over negative numbers; what it wins has no gradient.",
     "pool-small-init": "The maximum starts from 0, or from the smallest positive number.",
+    "pool-finite-init": "The maximum starts from a finite number, or padding is one: it wins over smaller ones.",
     "pool-all-ties": "Every element that is as large as the maximum gets the whole dy.",
     "pool-overwrite": "Overlapping windows overwrite one another.",
     "pool-mask": "dy times a mask of the maxima is assigned: windows that overlap overwrite, and ties get dy in full.",

@@ -139,7 +139,8 @@ def max_pool_backward() -> list[Entry]:
     """Return the questions of max pooling's gradient; a tie may be broken otherwise."""
     tied = [[[[1, 3, 3, 0], [3, 2, 1, 3], [-1, -1, -2, 5]]]]
     ties = Entry("ties", pool_call((1, 1, 3, 4), window=2, stride=1), "pool-all-ties", given={"x": tied}, reason=TIE)
-    return [*_max_pools(f"{SIGNS} pool-kind pool-minimum", "pool-default-stride", "", "pool-overwrite pool-mask"), ties]
+    first, overlapping = f"{SIGNS} pool-kind pool-minimum pool-small-init", "pool-overwrite pool-mask"
+    return [*_max_pools(first, "pool-default-stride", "pool-zero-pad", overlapping), ties]
 
 
 def _max_pools(first: str, default: str, padded: str, overlapping: str, digits: str = "") -> list[Entry]:
@@ -154,6 +155,14 @@ def _max_pools(first: str, default: str, padded: str, overlapping: str, digits: 
         _pooling("same", (5, 4), padded, window=3, stride=2, padding="same"),
         _pooling("one-axis", (6,), window=3, stride=2, padding=1),
         _pooling("three-axes", (3, 2, 4), window=2, stride=1),
+        # Below every number that stands for −∞ in float32.
+        Entry(
+            "lowest",
+            pool_call((1, 1, 2, 2), window=2, padding=1),
+            "pool-finite-init",
+            dtypes=("float64",),
+            given={"x": [[[[-6e38, -5e38], [-4e38, -7e38]]]]},
+        ),
         Entry("real-float64", pool_call((2, 1, 4, 3), window=2, stride=1), digits, kind="float64"),
         Entry("real-float32", pool_call((2, 1, 4, 3), window=2, stride=1), kind="float32"),
     ]
