@@ -1,6 +1,6 @@
 """Derivatives from differences, each with how far it may be off; used by gradcheck."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -16,6 +16,10 @@ ULPS = 8
 MOST_STEPS = 128
 # The noise is estimated from a handful of samples, so an answer may lie this many times farther off than it says.
 NOISE_MARGIN = 8.0
+# A slope that is this part of 1 has to be visible, or else an output that never changes proves nothing.
+VISIBLE = 2.0**-10
+# Over fewer steps than this nobody can tell whether a function rises evenly.
+RISING = 3
 
 
 class Differences(NamedTuple):
@@ -62,7 +66,8 @@ def differences(evaluate: Callable[[Array], Array], x: Array, dz: Array) -> Diff
     h = _steps(x.ravel())
     ladders = [_ladder(evaluate, centre, x, i, dz, steps) for i, steps in zip(np.ndindex(x.shape), h)]
     slopes, bends, rounding = (np.array(column) for column in zip(*ladders))
-    noise = np.maximum(rounding, NOISE_MARGIN * _scatter(h, slopes)) / h
+    seen = np.maximum(_scatter(h, slopes), _stairs(h, slopes, bends)[:, None])
+    noise = np.maximum(rounding, NOISE_MARGIN * seen) / h
     derivative, slope_error = _extrapolate(slopes, noise, (2, 4, 6, 8))
     # A difference of one-sided quotients takes E four times over a step, a central quotient twice over two.
     jump, jump_error = _extrapolate(bends, 4 * noise, (1, 3, 5, 7))
@@ -97,7 +102,7 @@ def _ladder(
     """Central quotients, differences of the one-sided quotients, and the rounding of E; NaN where unusable."""
     slopes, bends, rounding = (np.full(len(h), np.nan) for _ in range(3))
     wide = centre.astype(np.longdouble)
-    sizes = {}
+    sizes: dict[int, Array] = {}
     changed = np.zeros(centre.shape, bool)
     for k in np.flatnonzero(np.isfinite(h)):
         up, down = _moved(x, index, h[k]), _moved(x, index, -h[k])
@@ -105,14 +110,39 @@ def _ladder(
         if np.isfinite(above).all() and np.isfinite(below).all():
             slopes[k] = (dz * (above - below)).sum() / (np.longdouble(up[index]) - np.longdouble(down[index]))
             bends[k] = (dz * ((above - wide) + (below - wide))).sum() / h[k]
-            sizes[k] = np.maximum(np.abs(above), np.abs(below))
+            sizes[int(k)] = np.maximum(np.abs(above), np.abs(below))
             changed |= above != below
     info, place = np.finfo(centre.dtype), abs(float(x[index]))
-    for k, size in sizes.items():
+    hidden = 0 if changed.any() else _hidden(sizes, dz, h, info.eps)
+    for step, size in sizes.items():
         # An output that changes at any step is rounded at all of them, or underflows; x ± h is rounded too.
         outputs = (np.abs(dz) * (info.eps * np.where(changed, size, 0) + info.smallest_normal)).sum()
-        rounding[k] = outputs + np.finfo(x.dtype).eps * (place + h[k]) * (abs(slopes[k]) + abs(bends[k]))
+        moved = np.finfo(x.dtype).eps * (place + h[step]) * (abs(slopes[step]) + abs(bends[step]))
+        rounding[step] = outputs + moved + hidden * h[step]
     return slopes, bends, rounding
+
+
+def _hidden(sizes: Mapping[int, Array], dz: Array, h: Array, eps: float) -> float:
+    """Which slope in E rounding swallows at the largest step, where no output changes at any."""
+    slope = eps * max((float(np.linalg.norm(dz * size)) for size in sizes.values()), default=0.0) / float(h[0])
+    # Where a slope of 1 would be seen, the outputs do not depend on the coordinate.
+    return slope if slope > VISIBLE * np.abs(dz).max(initial=0) else 0
+
+
+def _stairs(h: Array, slopes: Array, bends: Array) -> Array:
+    """How high the steps of a staircase are, per coordinate, where a function is one: else 0.
+
+    Code that rounds inside to fewer digits than it returns does not change at all over small steps, and rises evenly
+    over large ones. Where a function that is really constant around a place rises farther away, it bends there.
+    """
+    height = np.zeros(len(h))
+    for row, (steps, quotients, bent) in enumerate(zip(h, slopes, bends)):
+        usable = np.flatnonzero(np.isfinite(quotients))
+        rising = usable[quotients[usable] != 0]
+        even = np.abs(bent[rising]) < np.abs(quotients[rising]) / 2
+        if even.sum() >= RISING and rising[-1] != usable[-1]:
+            height[row] = (np.abs(quotients[rising]) * steps[rising])[-RISING:].max()
+    return height
 
 
 def _scatter(h: Array, slopes: Array) -> Array:

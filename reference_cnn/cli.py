@@ -129,6 +129,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _natural(text: str) -> int:
+    """An argument that is 0 or more."""
+    if int(text) < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, is {text}")
+    return int(text)
+
+
 def _rate(text: str) -> float:
     if not 0 < float(text) < float("inf"):
         raise argparse.ArgumentTypeError(f"must be positive and finite, is {text}")
@@ -173,7 +180,9 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument(
         "--algorithm", default=ALGORITHMS[0], choices=ALGORITHMS, help="whose rounding is admitted (default direct)"
     )
-    judge.add_argument("--seed", type=int, default=0, metavar="N", help="draw other shapes and numbers (default 0)")
+    judge.add_argument(
+        "--seed", type=_natural, default=0, metavar="N", help="draw other shapes and numbers (default 0)"
+    )
     judge.add_argument(
         "--timeout", type=_rate, default=TIMEOUT, metavar="S", help=f"seconds for one call (default {TIMEOUT:g})"
     )
@@ -205,7 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("--epochs", type=_positive, metavar="N", help="default 500; 2 with ten classes")
     training.add_argument("--learning-rate", type=_rate, metavar="R", help="default 0.0003; 0.1 with ten classes")
     training.add_argument("--filters", type=_positive, metavar="N", help="of the first convolution; default 3, or 8")
-    training.add_argument("--seed", type=int, default=0, metavar="N", help="draws the initial values (default 0)")
+    training.add_argument("--seed", type=_natural, default=0, metavar="N", help="draws the initial values (default 0)")
     training.add_argument("--classes", type=int, default=2, choices=(2, 10), help="5 or more against less, or digits")
     training.add_argument("--data", metavar="SET", help=f"an .npz file, or {' or '.join(NAMES)}, which Keras downloads")
     training.add_argument("--plot", metavar="FILE", help="draw loss, filters and maps (needs matplotlib)")
@@ -216,5 +225,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Write test vectors, one JSON file for each function: arguments, exact answers and bounds.",
     )
     files.add_argument("folder", metavar="DIR", help="made if it is missing; files of these names are overwritten")
-    files.add_argument("--seed", type=int, default=0, metavar="N", help="draw other numbers (default 0, as in spec/)")
+    files.add_argument(
+        "--seed", type=_natural, default=0, metavar="N", help="draw other numbers (default 0, as in spec/)"
+    )
     return parser

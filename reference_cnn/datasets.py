@@ -3,6 +3,7 @@
 import importlib
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from reference_cnn._validate import Array
 
 ARTICLE = Path(__file__).parent / "data" / "mnist_200.npz"
 NAMES = ("mnist", "fashion_mnist")
+# What the kernels of the networks need, and the last of their classes.
+SMALLEST, LAST = 5, 9
 
 
 class Examples(NamedTuple):
@@ -68,7 +71,7 @@ def _from_file(path: Path) -> tuple[Array, ...]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return tuple(file[name] for name in names)
-    except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, OSError, EOFError, BadZipFile, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is no .npz file with {', '.join(names)} ({error})") from error
 
 
@@ -93,5 +96,11 @@ def _examples(images: Array, labels: Array) -> Examples:
         raise DataError(
             f"images must be (N, height, width) of uint8 with labels (N,), are {images.shape} of {images.dtype} "
             f"and {labels.shape}"
+        )
+    if min(images.shape[1:]) < SMALLEST or not len(images):
+        raise DataError(f"there must be images of at least {SMALLEST} × {SMALLEST}, are {images.shape}")
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > LAST:
+        raise DataError(
+            f"labels must be integers from 0 to {LAST}, are {labels.dtype} from {labels.min()} to {labels.max()}"
         )
     return Examples(images[:, None] / 255, labels.astype(np.int64))

@@ -51,7 +51,7 @@ def train(options: argparse.Namespace) -> None:
     for path in (options.save, options.plot):
         if path and not Path(path).parent.is_dir():
             raise DataError(f"{Path(path).parent} is no folder to write {Path(path).name} to")
-    plot = _plotter() if options.plot else None
+    plot = _plotter(options.plot) if options.plot else None
     run = _ten_classes(options) if options.classes == 10 else _two_classes(options)
     console, learned = Console(), Learned()
     try:
@@ -121,13 +121,17 @@ def _report(console: Console, learned: Learned) -> None:
         console.print(f"epoch {number}: loss {loss:.4f}, accuracy {accuracy:.1%}")
 
 
-def _plotter() -> Any:
+def _plotter(path: str) -> Any:
     try:
         matplotlib: Any = importlib.import_module("matplotlib")
         matplotlib.use("Agg")
-        return importlib.import_module("matplotlib.pyplot")
+        plt: Any = importlib.import_module("matplotlib.pyplot")
     except ImportError as error:
         raise DataError("--plot needs matplotlib: pip install 'reference_cnn[plots]'") from error
+    known = importlib.import_module("matplotlib.backend_bases").FigureCanvasBase.get_supported_filetypes()
+    if Path(path).suffix[1:].lower() not in known:
+        raise DataError(f"--plot: {Path(path).name} must end with one of {', '.join(f'.{name}' for name in known)}")
+    return plt
 
 
 def _plot(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from strategies import Array
 
+import reference_cnn
 from reference_cnn import _differences, check_gradient
 from reference_cnn._differences import Differences, differences
 
@@ -144,6 +145,55 @@ def by_loops(values: Array, noise: Array, powers: tuple[int, ...]) -> tuple[floa
             if np.isfinite(entry) and moved + noise[column + k] < error:
                 best, error = entry, moved + noise[column + k]
     return best, error
+
+
+def half(z: Array) -> Array:
+    """The square, computed with 11 bits and returned with 53."""
+    return (z.astype(np.float16) ** 2).astype(z.dtype)
+
+
+@pytest.mark.spec("GRAD-D2")
+@pytest.mark.parametrize("right", [True, False])
+def test_a_slope_that_rounding_swallows_is_not_known(right: bool) -> None:
+    """One term of 9·10⁸ takes the unit in the last place of a float32 to 32, in which the others are lost."""
+    o, y = np.array([3e4, 1, 2], np.float32), np.zeros(3, np.float32)
+
+    def prime(do: Any, o: Array, y: Array) -> tuple[Array, Array]:
+        small = 1 if right else np.array([1, 0, 0])
+        return do * (o - y) * small, do * (y - o) * small
+
+    assert check_gradient(reference_cnn.squared_error, prime, [o, y]).arguments[0].verdict == "unclear"
+    for backward in (lambda dz, x: dz, lambda dz, x: 0 * dz):
+        assert check_gradient(lambda x: 1e18 + x, backward, [np.ones(2)]).arguments[0].verdict == "unclear"
+
+
+@pytest.mark.spec("GRAD-D2")
+def test_what_is_swallowed_is_a_unit_in_the_last_place_over_the_largest_step() -> None:
+    derivative, error, jump = at(3.0, lambda z: 2.0**60 + 0 * z)
+    assert (derivative, jump) == (0, 0)
+    assert 2.0**8 / 2 <= error <= 4 * 2.0**8  # steps from 2 on; and a jump may hide, too
+    # A slope of 1 would have been seen here, at the largest step and beyond it.
+    assert at(3.0, lambda z: 5.0 + 0 * z)[1] < 1e-300
+    assert at(3.0, lambda z: 2.0**43 + 0 * z)[1] < 1e-300 < at(3.0, lambda z: 2.0**44 + 0 * z)[1]
+
+
+@pytest.mark.spec("GRAD-D2")
+@pytest.mark.parametrize("forward", [half, lambda z: np.round(z**2, 4)])
+def test_a_staircase_is_no_constant(forward: Any) -> None:
+    """Over the smallest steps nothing changes, over larger ones it rises as the square does."""
+    derivative, error, _ = at(0.7, forward)
+    assert abs(derivative - 1.4) <= error
+    assert error > 1e-4
+    z = np.array([0.3, -0.7, 1.9])
+    assert check_gradient(forward, lambda dz, z: 2 * dz * z, [z]).arguments[0].verdict != "wrong"
+    assert check_gradient(forward, lambda dz, z: 0 * z, [z]).arguments[0].verdict != "right"
+
+
+@pytest.mark.spec("GRAD-D2")
+@pytest.mark.parametrize("below", [0.5, 0.1, 1e-3, 1e-6])
+def test_what_is_constant_around_a_place_and_rises_farther_away_is_no_staircase(below: float) -> None:
+    for forward in (lambda z: np.maximum(z, 0), lambda z: np.where(z > 0, z**2, 0)):
+        assert at(-below, forward)[:2] == (0, pytest.approx(0, abs=1e-9))
 
 
 @pytest.mark.spec("GRAD-D2")

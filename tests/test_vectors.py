@@ -222,6 +222,11 @@ def test_what_is_acceptable_has_another_good_answer() -> None:
         "conv_forward/same-odd": ("conv_forward", _same_lower("conv_forward")),
         "conv_backward/same-odd": ("conv_backward", _same_lower("conv_backward")),
         "max_pool_backward/ties": ("max_pool_backward", _last_maximum),
+        **{
+            f"{kind}_pool_{way}/same-odd": (f"{kind}_pool_{way}", _same_lower(f"{kind}_pool_{way}"))
+            for kind in ("max", "avg")
+            for way in ("forward", "backward")
+        },
     }
     assert found == set(others)
     for name, (function, other) in others.items():
@@ -229,11 +234,15 @@ def test_what_is_acceptable_has_another_good_answer() -> None:
 
 
 def _same_lower(function: str) -> Callable[..., Any]:
-    """The odd zero before: image and kernel mirrored, there and back, where "same" asks for one zero."""
+    """The odd zero before, where "same" asks for one: on both axes of a convolution, the first of a pooling."""
 
     def other(*arrays: Any, **keywords: Any) -> Any:
-        odd = keywords == {"padding": "same"}
-        return LAYERS[function].reference(*arrays, **(keywords | {"padding": ((1, 0), (1, 0))} if odd else keywords))
+        x = arrays[-2]
+        odd = keywords == {"padding": "same"} or (
+            keywords == {"stride": 2, "padding": "same"} and x.shape[2:] == (5, 4)
+        )
+        before = ((1, 0), (1, 0)) if "stride" not in keywords else ((1, 0), (0, 0))
+        return LAYERS[function].reference(*arrays, **(keywords | {"padding": before} if odd else keywords))
 
     return other
 

@@ -13,7 +13,7 @@ from reference_cnn._validate import Array
 from reference_cnn.oracle import bounds, judge, normwise, notation, numbers, report, special
 from reference_cnn.oracle.call import PROFILES, TIES, Call, numpy_draw, windows_of
 from reference_cnn.oracle.layers import LAYERS, WINDOWED
-from reference_cnn.oracle.mistakes import CONVENTIONS
+from reference_cnn.oracle.mistakes import CONVENTIONS, MISTAKES
 from reference_cnn.oracle.shapes import calls
 from reference_cnn.oracle.targets import UsageError
 from reference_cnn.oracle.targets.ask import ask
@@ -250,6 +250,8 @@ def cases(
             raise UsageError(f"cases: {name} must be an integer, is {number!r}")
         if number < least:
             raise UsageError(f"cases: {name} must be at least {least}, is {number}")
+    # A convention of other functions changes nothing here.
+    accept = tuple(name for name in accept if function in MISTAKES[name].functions)
     asked = calls(function, numpy_draw(seed, rank), rank, dtype, PROFILES[profile])
     questions = [
         Case(function, call, tier, dtype, seed, accumulate, accept, algorithm)

@@ -77,10 +77,12 @@ def examine(
     also = [Found.by(function, c, strict=strict) for c in besides if not inquiry.lacking & set(c.keywords)]
     offered_answers = [(f.case, f.answer) for f in (*answers, *offers.of_offered(also))]
     more_questions = offers.more(asked[0], offered, effort or PROFILES["standard"], 2)
-    named = diagnose(offered_answers, lambda c: ask(function, c), more_questions)
+    # Who does not have a convention that is accepted has not made the mistake of not having it.
+    plainly = bool(first.case.accept) and all(_right_by_definition(f) for f in answers)
+    named = () if plainly else diagnose(offered_answers, lambda c: ask(function, c), more_questions)
     failure = replace(failure, diagnosis=failure.diagnosis or named)
     right_in = "" if as_it_is or failure.diagnosis else right_dtypes(function, found, wrong, required, strict=strict)
-    failure = _described(failure, answers, right_in)
+    failure = _described(failure, answers, right_in) if not plainly else _unconventional(failure)
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked = len(inquiry.questions) - len(found)
     return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes, silent)
@@ -120,6 +122,15 @@ def _described(shown: Failure, found: list[Found], right_in: str) -> Failure:
         where, (pattern, larger) = confined(judged, shown.case), typical(failures, shown)
     condition_in_words = " ".join(filter(None, (where, pattern, right_in)))
     return replace(shown, condition=condition_in_words, larger=larger or seen_best(failures, shown))
+
+
+def _right_by_definition(found: Found) -> bool:
+    return judge(replace(found.case, accept=()), found.answer).failure is None
+
+
+def _unconventional(failure: Failure) -> Failure:
+    names = " or ".join(failure.case.accept)
+    return replace(failure, condition=f"Right by the definition itself, not by {names}: leave out --accept.")
 
 
 def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failure]:

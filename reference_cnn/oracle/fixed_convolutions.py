@@ -54,7 +54,7 @@ def fixed_convolutions(rank: int, spread: float) -> list[Call]:
         # More images than a tile of 32, and more than one of 8 of everything.
         conv_call((34, 1, *cycle((3, 2, 4), rank)), (2, 1, *[2] * rank)),
         conv_call((9, 9, *cycle((4, 3, 2), rank)), (17, 9, *[2] * rank)),
-        conv_call((1, 1, *[18] * rank), (1, 1, *[13] * rank))
+        conv_call((1, 1, *([18, 18] if rank == 2 else [80])), (1, 1, *([13, 13] if rank == 2 else [65])))
         if rank < 3
         else conv_call((9, 1, 4, 3, 2), (9, 1, 2, 2, 1)),
         # More than 32 channels or filters, 256 taps or positions.
@@ -111,7 +111,7 @@ def fixed_convolutions(rank: int, spread: float) -> list[Call]:
         *(conv_call((1, 2, *row), (3, 2, *cycle((2, 1), rank))) for row in rotations((260, *[3] * (rank - 1)))),
         conv_call((130, 1, *cycle((2, 3), rank)), (2, 1, *[2] * rank)),
         conv_call((1, 2, *cycle((2, 3), rank)), (130, 2, *[2] * rank)),
-        conv_call((1, 130, *cycle((4, 3), rank)), (2, 130, *[3] * rank)),
+        conv_call((1, 130, *(cycle((4, 3), rank) if rank > 1 else [11])), (2, 130, *[3 if rank > 1 else 9] * rank)),
         conv_call((1, 20, *cycle((3, 4, 2), rank)), (20, 10, *[2] * rank), groups=2),
         conv_call((4, 1, *cycle((34, 35, 2), rank)), (2, 1, *[2] * rank)),
     ]

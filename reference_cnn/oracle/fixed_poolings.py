@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reference_cnn.oracle.call import Call
-from reference_cnn.oracle.sizes import LONG, cycle, rotations
+from reference_cnn.oracle.sizes import LONG, MANY, cycle, rotations
 
 
 def pool_call(x: Sequence[int], **options: Any) -> Call:
@@ -38,7 +38,7 @@ def fixed_poolings(rank: int, own: str) -> list[Call]:
         pool_call(x, window=1, stride=2),
         # More than a tile of 8 of everything.
         pool_call((9, 9, *cycle((4, 3, 3), rank)), window=2, stride=1),
-        pool_call((1, 2, *[18] * rank), window=5, stride=5, padding=2)
+        pool_call((1, 2, *([18, 18] if rank == 2 else [150])), window=5 if rank == 2 else 65, stride=5, padding=2)
         if rank < 3
         else pool_call((1, 2, 9, 3, 3), window=(5, 1, 1), padding=(2, 0, 0)),
         # More than 128 channels, or 256 positions.
@@ -97,8 +97,9 @@ def _past_a_tile(rank: int, own: str) -> list[Call]:
         pool_call((3, 2, *[3] * rank), window=3),
         pool_call((2, 2, *[2] * rank), window=4, stride=1, padding=1),
         pool_call((2, 2, *d), window=cycle((1, 3), rank), stride=cycle((2, 1), rank)),
-        # More elements than 15 bits count, beside a sign.
-        *[pool_call((1, 1, 182, 183), window=2)] * (rank == 2),
+        pool_call(
+            (1, 1, *MANY[min(rank, 3)], *[1] * (rank - 3)), window=cycle((2, 2, 2), 3)[:rank] + (1,) * (rank - 3)
+        ),
     ]
 
 

@@ -42,6 +42,8 @@ def read(text: str) -> Call:
                 shapes[name] = tuple(int(n) for n in value.split("x"))
             elif name in OPTIONS:
                 options[name] = _read_option(name, value)
+            elif name in SPECIAL and special:
+                raise ValueError(f"there is {special[0]} already")
             elif name in SPECIAL:
                 special = (name, value)
             elif name == "scale":

@@ -142,6 +142,11 @@ SPECIAL: dict[str, list[Question]] = {
     "log-of-softmax": [Question({"z": np.array([[0.0, 1000]]), "labels": np.array([0])})],
     "added-epsilon": [Question({"z": np.array([[0.0, 40]]), "labels": np.array([0])})],
     "label-not-subtracted": [Question({"z": np.array([[0.0, 0]]), "labels": np.array([0])})],
+    "same-dilation-1": [Question({"x": _image([1, 2, 3]), "w": _image([1, 10])}, {"padding": "same", "dilation": 2})],
+    "sum-tail": [Question({"x": _image([1, 2, 3]), "w": _image([1, 10, 100])})],
+    "output-tail": [Question({"x": _image([1, 2, 3]), "w": _image([2])})],
+    "sigmoid-ratio": [Question({"z": np.array([-800.0, 0, 800])})],
+    "pool-ignored-dilation": [Question({"x": _image([1, 5, 3])}, {"window": (1, 2), "dilation": 2})],
     "pool-finite-init": [Question({"x": _image([-2e9, -3e9])}, {"window": (1, 2)})],
     "pool-all-ties": [Question({"dy": _image([5]), "x": _image([3, 3])}, {"window": (1, 2)})],
 }

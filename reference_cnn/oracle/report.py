@@ -66,6 +66,7 @@ class Report:
     in_process: bool = False
     remarks: tuple[str, ...] = ()
     algorithm: str = "direct"
+    accept: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -103,6 +104,8 @@ class Report:
     def summary(self) -> str:
         """One sentence: what is right, what is wrong."""
         where = f"{self.target}, {self.dtype}, seed {self.seed}" + ", in process" * self.in_process
+        if self.accept:
+            where += f", relative to {' and '.join(self.accept)}"
         if self.algorithm != "direct":
             where += f", convolutions within the bounds of {self.algorithm}, in norm only"
         if all(r.verdict == "pass" for r in self.results.values()) and len(self.results) > 1:
@@ -151,6 +154,7 @@ class Report:
             "in_process": self.in_process,
             "remarks": list(self.remarks),
             "algorithm": self.algorithm,
+            "accept": list(self.accept),
             "passed": self.passed,
             "results": results,
         }

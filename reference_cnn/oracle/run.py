@@ -128,7 +128,11 @@ def check(
         "accept": tuple(accept),
         "algorithm": algorithm,
     }
-    if isinstance(functions, str) or isinstance(accept, str) or (functions is not None and not len(functions)):
+    if not isinstance(timeout, float | int) or not timeout > 0:
+        raise UsageError(f"check: timeout must be a number of seconds above 0, is {timeout!r}")
+    if not isinstance(accept, list | tuple) or not (
+        functions is None or (isinstance(functions, list | tuple) and functions)
+    ):
         raise UsageError(f"check: functions and accept must be lists of names, are {functions!r} and {accept!r}")
     standard = {f: cases(f, **chosen) for f in (LAYERS if functions is None else functions)}
     questions = standard if case is None else _one_question(standard, case)
@@ -145,6 +149,9 @@ def check(
         # Asked nothing else, by all functions that are wrong for no known reason.
         fresh = cache(lambda: stack.enter_context(closing(reach(target, **limits))))
         offered = {n: laid_out(found.functions[n], n, layout) for n in questions if n in found.functions}
+
+        how: Options = {"layout": (layout, LAYOUTS[0]), "strict": (strict, False)}
+        how |= {"timeout": (timeout, TIMEOUT), "memory": (memory, None)}
 
         def anew(name: str) -> Callable[..., Any]:
             return laid_out(fresh().functions[name], name, layout)
@@ -168,12 +175,12 @@ def check(
                 if seen is not failure:
                     failure, everything = seen, {"rank": (rank, 2), "profile": (profile, "standard")}
             if failure:
-                line = _reproduce(found, failure.case, layout, everything)
+                line = _reproduce(found, failure.case, how, everything)
                 examined = replace(examined, failure=replace(failure, reproduce=line))
             results[name] = examined
         results = compared(results, offered)
         remarks = crew.remarks if crew else (UNSENT,) * (jobs > 1 or executor is not None)
-    return Report(found.name, dtype, seed, results, found.in_process, remarks, algorithm)
+    return Report(found.name, dtype, seed, results, found.in_process, remarks, algorithm, tuple(accept))
 
 
 def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[Case]]:
@@ -181,8 +188,8 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
     call = notation.read(text)
     questions = {}
     for name, asked in standard.items():
-        if fits(name, call):
-            alike = {c.tier: c for c in asked if (c.tier == "special") == (call.special is not None)}
+        alike = {c.tier: c for c in asked if (c.tier == "special") == (call.special is not None)}
+        if alike and fits(name, call):
             tiers = [replace(c, call=call) for c in alike.values()]
             try:
                 questions[name] = [c for c in tiers if c.tier != "exact" or numbers.exact(c)]
@@ -201,10 +208,10 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
     return questions
 
 
-def _reproduce(target: Target, case: Case, layout: str, everything: Options | None) -> str:
+def _reproduce(target: Target, case: Case, how: Options, everything: Options | None) -> str:
     """The line that asks again: a case, or everything, with the options that this takes."""
     options: Options = {
-        "layout": (layout, LAYOUTS[0]),
+        **how,
         "dtype": (case.dtype, "float64"),
         "accumulate": (case.accumulate, None),
         "algorithm": (case.algorithm, "direct"),
@@ -217,7 +224,14 @@ def _reproduce(target: Target, case: Case, layout: str, everything: Options | No
         asked = [f"case={case.text!r}"] * (everything is None)
         words = [f"functions=[{case.function!r}]", *asked, *(f"{k}={v!r}" for k, v in changed.items())]
         return f"check(target, {', '.join(words)})"
-    flags = "".join(f" --{k} {v}" for k, v in changed.items()) + "".join(f" --accept {name}" for name in case.accept)
+    flags = "".join(_flag(*option) for option in changed.items()) + "".join(f" --accept {a}" for a in case.accept)
     where = shlex.quote(target.command)
     alone = f' --case "{case.text}"' * (everything is None)
     return f"reference-cnn check {where} --only {case.function}{alone}{flags}"
+
+
+def _flag(name: str, value: Any) -> str:
+    """An option as the command takes it, memory in MiB."""
+    if value is True:
+        return f" --{name}"
+    return f" --{name} {value // 2**20 if name == 'memory' else f'{value:g}' if name == 'timeout' else value}"

@@ -177,8 +177,9 @@ def fits(function: str, call: Call) -> bool:
         return False
     if call.special and (call.special[1] not in layer.arguments or (call.special[1] == "b" and "b" not in shapes)):
         return False
-    # Which gradient a NaN or an infinity in x gets is nobody's to say.
-    if function == "max_pool_backward" and call.special and call.special[1] == "x" and call.special != TIES:
+    # Which gradient a NaN or an infinity in x gets is nobody's to say; equal numbers matter to that gradient alone.
+    of_maximum = function == "max_pool_backward" and call.special is not None and call.special[1] == "x"
+    if call.special and of_maximum != (call.special == TIES):
         return False
     axes = {name: len(shape) for name, shape in call.shapes}
     if layer.family in ("conv", "dense"):

@@ -4,8 +4,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Sizes with rows of more than 32, and at stride 2 more than 256 outputs, for each number of axes.
-LONG = {1: (600,), 2: (34, 36), 3: (9, 10, 35)}
+# Sizes with rows of more than 32, and at stride 2 more than 256 outputs, for each number of axes; signals are longer.
+LONG = {1: (2100,), 2: (34, 36), 3: (9, 10, 35)}
+# More elements than 15 bits count, beside a sign.
+MANY = {1: (33_000,), 2: (182, 183), 3: (32, 32, 33)}
 
 
 def rotations(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -60,7 +60,10 @@ def _help(failure: Failure) -> str:
             "help: Nearly right: digits are lost, in a difference of larger numbers such as two running sums, or in a "
             "narrower dtype; or something small is added."
         )
-    return "help: No known mistake explains every answer. Work this case out by hand, and compare step by step."
+    relative = f", relative to {' and '.join(case.accept)}" if case.accept else ""
+    return (
+        f"help: No known mistake explains every answer{relative}. Work this case out by hand, and compare step by step."
+    )
 
 
 def _is_near(failure: Failure) -> bool:

@@ -14,13 +14,16 @@ from reference_cnn.oracle.mistakes.dense import DENSE
 from reference_cnn.oracle.mistakes.entry import Implementation, Mistake
 from reference_cnn.oracle.mistakes.general import GENERAL
 from reference_cnn.oracle.mistakes.loss import LOSS
+from reference_cnn.oracle.mistakes.pool_windows import POOL_WINDOWS
 from reference_cnn.oracle.mistakes.pooling import POOLING
+from reference_cnn.oracle.mistakes.tiles import TILES
 
 __all__ = ["CONVENTIONS", "MISTAKES", "Implementation", "Mistake", "accepted", "of_function"]
 
 # In order of likelihood, which decides between two that no case tells apart.
 CONVOLUTION = (*FORWARD, *BIAS_AND_DTYPE, *WINDOWS, *BACKWARD, *INPUT_GRADIENT)
-MISTAKES = {m.id: m for m in (*CONVOLUTION, *DENSE, *ACTIVATION, *POOLING, *LOSS, *ANOTHER, *GENERAL)}
+POOLINGS = (*POOLING, *POOL_WINDOWS)
+MISTAKES = {m.id: m for m in (*CONVOLUTION, *DENSE, *ACTIVATION, *POOLINGS, *LOSS, *ANOTHER, *GENERAL, *TILES)}
 CONVENTIONS = tuple(m.id for m in MISTAKES.values() if m.kind == "convention")
 
 

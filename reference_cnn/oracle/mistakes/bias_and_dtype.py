@@ -6,12 +6,17 @@ from typing import Any
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle.mistakes.entry import NARROWER, Mistake, Wrap, answering, asking
+from reference_cnn.oracle.mistakes.entry import NARROWER, Mistake, Options, Wrap, answering, asking
 
 
 def _bias(change: Callable[[Array, Array], Any]) -> Wrap:
     """Another bias, where there is one: change(b, w)."""
     return asking(lambda x, w, b, o: (x, w, None if b is None else change(b, w), o))
+
+
+def _first_bias(x: Array, w: Array, b: Any, o: Options) -> tuple[Any, ...]:
+    groups = o.get("groups", 1)
+    return x, w, None if b is None else np.tile(b[: len(b) // groups], groups), o
 
 
 def _trailing_bias(below: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,6 +100,13 @@ BIAS_AND_DTYPE = (
         "Add it: the bias has a plus.",
         "calls without a bias, or with b = 0",
         {name: (_bias(lambda b, w: -b),) for name in ("conv_forward", "dense_forward")},
+    ),
+    Mistake(
+        "bias-of-first-group",
+        "You give every group the bias of the first group's filters.",
+        "Filter f has the bias b[f], whichever group it is in: count filters from 0 to F, not within a group.",
+        "one group; calls without a bias, or with b = 0",
+        {"conv_forward": (asking(_first_bias),)},
     ),
     Mistake(
         "bias-axis",

@@ -8,8 +8,9 @@ import numpy as np
 
 from reference_cnn._validate import Array
 from reference_cnn._windows import Index, Windows
-from reference_cnn.oracle.mistakes.entry import Backward, Change, Mistake, Options, Wrap, gradients
-from reference_cnn.oracle.mistakes.geometry import places, scattered, windows
+from reference_cnn.oracle.mistakes.entry import Backward, Change, Mistake, Options, Wrap, gradients, merged
+from reference_cnn.oracle.mistakes.geometry import CROPS, places, scattered, windows
+from reference_cnn.oracle.mistakes.pool_windows import POOLED_CROPS
 
 
 def _conv(dx: Change) -> dict[str, tuple[Wrap, ...]]:
@@ -22,6 +23,15 @@ def _groups(o: Options) -> int:
 
 def _flip(w: Array) -> Array:
     return np.flip(w, tuple(range(2, w.ndim)))
+
+
+def _turned(quarters: int) -> dict[str, tuple[Wrap, ...]]:
+    """By 90°, where there are two axes to turn."""
+
+    def turned(w: Array) -> Array:
+        return np.rot90(w, quarters, (-2, -1)) if w.ndim > 3 else w
+
+    return _conv(dx=lambda call: call.again(w=turned(call.w)).dx)
 
 
 def _dx_stride(call: Backward) -> Array:
@@ -39,11 +49,27 @@ def _dx_overwrite(call: Backward, order: Literal["window", "tap"] = "window") ->
     return scattered(call.dz, call.x, call.w, _groups(call.options), places(win), order=order)
 
 
-def _dx_overwrite_filters(call: Backward) -> Array:
-    """Of the filters, too, the last alone is kept."""
+def _last_filters(call: Backward) -> Array:
+    """The kernel with zeros but in the last filter of each group."""
     w, per_group = call.w, len(call.w) // _groups(call.options)
     last = (np.arange(len(w)) % per_group == per_group - 1).reshape(-1, *[1] * (w.ndim - 1))
-    return _dx_overwrite(call._replace(w=np.where(last, w, 0).astype(w.dtype)))
+    return np.where(last, w, 0).astype(w.dtype)
+
+
+def _dx_of_last_filters(call: Backward) -> Array:
+    return np.asarray(call.again(w=_last_filters(call)).dx)
+
+
+def _dx_overwrite_filters(call: Backward) -> Array:
+    """Of the filters, too, the last alone is kept."""
+    return _dx_overwrite(call._replace(w=_last_filters(call)))
+
+
+def _dx_reshaped_kernel(call: Backward) -> Array:
+    """In each group, filters and channels are exchanged by counting anew."""
+    groups, (filters, channels, *space) = _groups(call.options), call.w.shape
+    counted = call.w.reshape(groups, channels, filters // groups, *space)
+    return np.asarray(call.again(w=counted.swapaxes(1, 2).reshape(call.w.shape)).dx)
 
 
 def _whole(call: Backward) -> tuple[Array, Windows]:
@@ -85,10 +111,10 @@ def _dx_shifted_by_tail(call: Backward) -> Array:
 INPUT_GRADIENT = (
     Mistake(
         "dx-unrotated",
-        "In dx you have the kernel the wrong way round: turned by 180° where it should not be, or the reverse.",
+        "In dx you have the kernel the wrong way round: turned by 180° where it should not be, the reverse, or by 90°.",
         "Add dz[o]·w[k] to dx[o + k], w as it is; only a full correlation of dz needs it turned by 180°.",
         "1×1 kernels, and kernels that look the same turned by 180°",
-        _conv(dx=lambda call: call.again(w=_flip(call.w)).dx),
+        merged(_conv(dx=lambda call: call.again(w=_flip(call.w)).dx), *map(_turned, (1, -1))),
         ("DeepLearnToolbox#41",),
     ),
     Mistake(
@@ -114,7 +140,10 @@ INPUT_GRADIENT = (
         {
             "conv_backward": tuple(
                 gradients(dx=change)
-                for change in (_dx_overwrite, _dx_overwrite_filters, partial(_dx_overwrite, order="tap"))
+                for change in (
+                    *(_dx_overwrite, _dx_overwrite_filters, partial(_dx_overwrite, order="tap")),
+                    _dx_of_last_filters,
+                )
             )
         },
         ("cunn#71✓",),
@@ -125,13 +154,16 @@ INPUT_GRADIENT = (
         "Crop to [before : before + size] on each axis.",
         "as much padding before as after; no padding (not cropped); padding on every side ([p:-p])",
         {
-            "conv_backward": (
-                _cropped(lambda size, p: slice(p[1], p[1] + size)),
-                _cropped(lambda size, p: slice(None)),
-                _cropped(lambda size, p: slice(p[0], -p[1])),
-                _cropped(lambda size, p: slice(0, size)),
-            )
+            "conv_backward": tuple(map(_cropped, CROPS)),
+            **POOLED_CROPS,
         },
+    ),
+    Mistake(
+        "dx-reshaped-kernel",
+        "In dx you reshape the kernel from (F, C, …) to (C, F, …) where the axes have to be exchanged.",
+        "Use w.swapaxes(0, 1), in each group by itself; reshape only counts its numbers anew.",
+        "one filter, or one channel",
+        _conv(dx=_dx_reshaped_kernel),
     ),
     Mistake(
         "dx-tail",

@@ -80,6 +80,12 @@ def _interleaved(below: Callable[..., Any]) -> Callable[..., Any]:
     return wrong
 
 
+def _interleaved_depthwise(below: Callable[..., Any]) -> Callable[..., Any]:
+    """In the code for one channel in each group alone."""
+    wrong = _interleaved(below)
+    return lambda x, w, b=None, **o: (wrong if w.shape[1] == 1 else below)(x, w, b, **o)
+
+
 def _interleaved_back(below: Callable[..., Any]) -> Callable[..., Any]:
     def wrong(dz: Array, x: Array, w: Array, **o: Any) -> Any:
         order = _round_robin(len(w), o.get("groups", 1))
@@ -102,6 +108,12 @@ def _short_kernel(axis: int) -> dict[str, tuple[Wrap, ...]]:
     """A loop over an axis of the kernel that leaves out the last."""
     cut = partial(last_zero, axes=(axis,))
     return _kernel(cut, cut)
+
+
+def _images_last(z: Array, *a: Any, **o: Any) -> Array:
+    """Columns with the images last, (F, O·N), read as (F, N, O)."""
+    filters_first = np.moveaxis(z.swapaxes(0, 1), 1, -1)
+    return filters_first.reshape(z.swapaxes(0, 1).shape).swapaxes(0, 1)
 
 
 def _first_group(x: Array, w: Array, b: Any, o: Options) -> tuple[Any, ...]:
@@ -156,10 +168,16 @@ FORWARD = (
     ),
     Mistake(
         "reshaped-output",
-        "You reshape (F, N, …) into (N, F, …) where the axes have to be exchanged.",
+        "You reshape your output where its axes have to be exchanged, for example (F, N, …) into (N, F, …).",
         "Use transpose (swapaxes(0, 1)), which moves numbers; reshape only counts them anew.",
         "one image, or one filter",
-        {"conv_forward": (answering(lambda z, *a, **o: z.swapaxes(0, 1).reshape(z.shape)),)},
+        {
+            "conv_forward": (
+                answering(lambda z, *a, **o: z.swapaxes(0, 1).reshape(z.shape)),
+                answering(lambda z, *a, **o: np.moveaxis(z, 1, -1).reshape(z.shape)),
+                answering(_images_last),
+            )
+        },
         ("autograd#245✓",),
     ),
     Mistake(
@@ -183,7 +201,7 @@ FORWARD = (
         "You deal filters out to the groups in turn: filter f to group f % groups.",
         "The first F/groups filters are the first group's: filter f belongs to group f // (F/groups).",
         "one group; one filter for each group",
-        {"conv_forward": (_interleaved,), "conv_backward": (_interleaved_back,)},
+        {"conv_forward": (_interleaved, _interleaved_depthwise), "conv_backward": (_interleaved_back,)},
     ),
     Mistake(
         "interleaved-channels",

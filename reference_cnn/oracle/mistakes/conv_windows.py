@@ -1,12 +1,33 @@
 """Mistakes in where the windows of a convolution lie: stride, dilation, padding, the ends of loops."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle.mistakes.entry import Mistake, Options, Wrap, answering, asking, gradients, last_zero, merged
-from reference_cnn.oracle.mistakes.geometry import windows
+from reference_cnn._windows import Windows
+from reference_cnn.oracle.mistakes.entry import (
+    Backward,
+    Implementation,
+    Mistake,
+    Options,
+    Wrap,
+    answering,
+    asking,
+    gradients,
+    last_zero,
+    merged,
+)
+from reference_cnn.oracle.mistakes.geometry import (
+    ORDERS,
+    Places,
+    convolved,
+    correlated,
+    places,
+    scattered,
+    windows,
+)
+from reference_cnn.oracle.mistakes.pooling import windows as pooled
 
 
 def _with(change: Callable[[Array, Array, Options], Options]) -> dict[str, tuple[Wrap, ...]]:
@@ -18,19 +39,75 @@ def _options(change: Callable[[Array, Array, Options], Options]) -> Wrap:
     return asking(lambda x, w, b, o: (x, w, b, {**o, **change(x, w, o)}))
 
 
-def _of_another_axis(name: str) -> dict[str, tuple[Wrap, ...]]:
-    """An option per axis in the reverse order, or the first or the last for all."""
+Order = Callable[[tuple[int, ...]], tuple[int, ...]]
 
-    def chosen(choose: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Wrap:
-        return _options(lambda x, w, o: {name: choose(getattr(windows(x, w, o), name))})
 
-    orders = (lambda s: s[::-1], lambda s: (s[0],) * len(s), lambda s: (s[-1],) * len(s))
-    return {"conv_forward": tuple(map(chosen, orders))}
+def _of_another_axis(name: str, *more: Order) -> dict[str, tuple[Wrap, ...]]:
+    """An option per axis in another order: for the size of the output too, or for the places of the windows alone."""
+    orders = (*ORDERS, *more)
+
+    def chosen(order: Order) -> Wrap:
+        return _options(lambda x, w, o: {name: order(getattr(windows(x, w, o), name))})
+
+    def where(order: Order, x: Array, w: Array, o: Options) -> Places:
+        win = windows(x, w, o)
+        return places(win, **{name: order(getattr(win, name))})
+
+    def misplaced(order: Order) -> Wrap:
+        def wrap(below: Implementation) -> Implementation:
+            return lambda x, w, b=None, **o: convolved(x, w, b, o.get("groups", 1), where(order, x, w, o))
+
+        return wrap
+
+    def back(order: Order) -> Iterator[Wrap]:
+        def dx(call: Backward) -> Array:
+            groups = call.options.get("groups", 1)
+            return scattered(call.dz, call.x, call.w, groups, where(order, call.x, call.w, call.options))
+
+        def dw(call: Backward) -> Array:
+            groups = call.options.get("groups", 1)
+            return correlated(call.dz, call.x, groups, where(order, call.x, call.w, call.options))
+
+        yield from (gradients(dx=dx, dw=dw), gradients(dx=dx), gradients(dw=dw))
+
+    return {
+        "conv_forward": (*map(chosen, orders), *map(misplaced, orders)),
+        "conv_backward": tuple(wrap for order in orders for wrap in back(order)),
+    }
+
+
+def _same(o: Options) -> bool:
+    return bool(o.get("padding") == "same")
 
 
 def _same_only(pads: Callable[[Array, Array, Options], Any]) -> dict[str, tuple[Wrap, ...]]:
     """Pads worked out otherwise where "same" is asked for."""
-    return _with(lambda x, w, o: {"padding": pads(x, w, o)} if o.get("padding") == "same" else {})
+    return _with(lambda x, w, o: {"padding": pads(x, w, o)} if _same(o) else {})
+
+
+def _zero_before(win: Windows) -> tuple[tuple[int, int], ...]:
+    return tuple((after, before) for before, after in win.pads)
+
+
+def _lower(below: Implementation) -> Implementation:
+    def wrong(dz: Array, x: Array, w: Array, **o: Any) -> Any:
+        return below(dz, x, w, **{**o, **({"padding": _zero_before(windows(x, w, o))} if _same(o) else {})})
+
+    return wrong
+
+
+def _lower_pool(below: Implementation) -> Implementation:
+    def wrong(x: Array, window: Any, **o: Any) -> Any:
+        return below(x, window, **{**o, **({"padding": _zero_before(pooled(x, window, o))} if _same(o) else {})})
+
+    return wrong
+
+
+def _lower_pool_back(below: Implementation) -> Implementation:
+    def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Any:
+        return below(dy, x, window, **{**o, **({"padding": _zero_before(pooled(x, window, o))} if _same(o) else {})})
+
+    return wrong
 
 
 def _pads_as_flat_list(x: Array, w: Array, o: Options) -> Options:
@@ -38,6 +115,10 @@ def _pads_as_flat_list(x: Array, w: Array, o: Options) -> Options:
     pads = windows(x, w, o).pads
     flat = [p for pair in pads for p in pair]
     return {"padding": tuple(zip(flat[: len(pads)], flat[len(pads) :]))}
+
+
+def _last_axis_first(x: Array, w: Array, o: Options) -> Options:
+    return {"padding": windows(x, w, o).pads[::-1]}
 
 
 def _one_more(x: Array, w: Array, o: Options) -> Options:
@@ -101,7 +182,11 @@ WINDOWS = (
         "You pad on the wrong side: what belongs before the image comes after it.",
         'Of a pair (before, after) the first goes in front; the odd zero of "same" goes after.',
         "as much padding before as after",
-        _with(lambda x, w, o: {"padding": tuple(p[::-1] for p in windows(x, w, o).pads)}),
+        merged(
+            _with(lambda x, w, o: {"padding": tuple(p[::-1] for p in windows(x, w, o).pads)}),
+            # Where they are given, and not where "same" works them out.
+            _with(lambda x, w, o: {} if _same(o) else {"padding": tuple(p[::-1] for p in windows(x, w, o).pads)}),
+        ),
         ("MIPVerify#23✓", "root#21793✓"),
     ),
     Mistake(
@@ -109,16 +194,21 @@ WINDOWS = (
         'Your "same" puts the odd zero before the image (ONNX calls that SAME_LOWER).',
         "Pad total // 2 before and the rest after; or keep your convention and say so.",
         'an even number of zeros, and padding other than "same"',
-        _same_only(lambda x, w, o: tuple(p[::-1] for p in windows(x, w, o).pads)),
+        {
+            **_same_only(lambda x, w, o: _zero_before(windows(x, w, o))),
+            "conv_backward": (_lower,),
+            **dict.fromkeys(("max_pool_forward", "avg_pool_forward"), (_lower_pool,)),
+            **dict.fromkeys(("max_pool_backward", "avg_pool_backward"), (_lower_pool_back,)),
+        },
         ("onnx, SAME_LOWER",),
         "convention",
     ),
     Mistake(
         "pad-order",
-        "You read the pads in another order: (top, bottom, left, right) as (top, left, bottom, right).",
+        "You read the pads in another order: those of rows as those of columns, or all tops and lefts before the rest.",
         "There is one (before, after) pair for each axis.",
-        "as much padding below as on the left",
-        _with(_pads_as_flat_list),
+        "as much padding on every side",
+        merged(_with(_pads_as_flat_list), _with(_last_axis_first)),
         ("onnxruntime#17325✓",),
     ),
     Mistake(
@@ -135,6 +225,13 @@ WINDOWS = (
         "The total is (ceil(size / stride) − 1)·stride + dilation·(kernel − 1) + 1 − size: the stride counts.",
         "stride 1, and sizes at which the totals agree",
         _same_only(lambda x, w, o: windows(x, w, {**o, "stride": 1}).pads),
+    ),
+    Mistake(
+        "same-dilation-1",
+        'You pad for "same" as if the dilation were 1.',
+        "The total is (ceil(size / stride) − 1)·stride + dilation·(kernel − 1) + 1 − size: the dilation counts.",
+        "dilation 1, and 1×1 kernels",
+        _same_only(lambda x, w, o: windows(x, w, {**o, "dilation": 1}).pads),
     ),
     Mistake(
         "padding-twice",
@@ -170,7 +267,8 @@ WINDOWS = (
         "You use the dilation of one axis for another axis.",
         "The first dilation spreads the kernel's rows, the second its columns.",
         "equal dilations on all axes",
-        _of_another_axis("dilation"),
+        # Or of one axis alone, the others having none.
+        _of_another_axis("dilation", lambda d: (d[0], *[1] * (len(d) - 1)), lambda d: (*[1] * (len(d) - 1), d[-1])),
     ),
     Mistake(
         "stride-dilation",

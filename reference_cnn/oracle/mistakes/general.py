@@ -1,11 +1,12 @@
 """Mistakes of any function: too narrow a dtype; and of any derivative: a sign, a factor, nothing at all."""
 
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle.mistakes.entry import NARROWER, Implementation, Mistake, times
+from reference_cnn.oracle.mistakes.entry import NARROWER, Implementation, Mistake, Wrap, answering, times
 
 # Derivatives with one result, and those with three.
 ONE = (
@@ -31,7 +32,23 @@ def _narrowed(below: Implementation) -> Implementation:
     return wrong
 
 
+def _in_order(*order: str) -> Wrap:
+    """The gradients returned in another order than (dx, dw, db)."""
+    return answering(
+        lambda g, *a, **o: g._replace(**{name: getattr(g, other) for name, other in zip(g._fields, order)})
+    )
+
+
 GENERAL = (
+    Mistake(
+        "gradient-order",
+        "You return the gradients in another order than dx, dw, db.",
+        "Return dx, dw, db, or a mapping with these names.",
+        "nowhere, unless their shapes agree and nobody looks at the numbers",
+        dict.fromkeys(
+            THREE, tuple(_in_order(*order) for order in permutations(("dx", "dw", "db")) if order != ("dx", "dw", "db"))
+        ),
+    ),
     Mistake(
         "narrow-arithmetic",
         "Your answers are right for numbers rounded to a narrower dtype, in which you seem to compute.",

@@ -1,5 +1,6 @@
-"""Convolution backwards with windows in any place, right or wrong, for the mistakes that no other call expresses."""
+"""Convolution with windows in any place, right or wrong, for the mistakes that no other call expresses."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -29,18 +30,52 @@ def places(win: Windows, stride: Any = None, dilation: Any = None, kernel: Any =
     ]
 
 
-def correlated(dz: Array, x: Array, groups: int, where: Places) -> Array:
-    """Gradients of a kernel for windows in these places; an element outside the image counts as 0."""
+# What crops an axis of a padded gradient wrongly, given the size that is left and the pads: a slice.
+CROPS: tuple[Callable[[int, tuple[int, int]], slice], ...] = (
+    lambda size, p: slice(p[1], p[1] + size),
+    lambda size, p: slice(None),
+    lambda size, p: slice(p[0], -p[1]),
+    lambda size, p: slice(0, size),
+)
+# What people take for a value per axis: the reverse order, that of the first or the last axis for all.
+ORDERS: tuple[Callable[[tuple[int, ...]], tuple[int, ...]], ...] = (
+    lambda s: s[::-1],
+    lambda s: (s[0],) * len(s),
+    lambda s: (s[-1],) * len(s),
+)
+OUTPUTS, KERNEL = "opqrst", "hijklm"
+
+
+def _read(x: Array, groups: int, where: Places) -> tuple[Array, str]:
+    """What windows in these places read, (N, groups, C/groups, O, K, …), and the letters of the last axes.
+
+    An element outside the image counts as 0.
+    """
     rank, taps = len(where), x.astype(np.float64)
     for axis, i in enumerate(where):
         taps = np.take(taps, i.clip(0, x.shape[2 + axis] - 1), axis=2 + 2 * axis)
         inside = (i >= 0) & (i < x.shape[2 + axis])
         taps = taps * inside.reshape(*i.shape, *[1] * (rank - 1 - axis))
-    taps = taps.reshape(len(x), groups, -1, *taps.shape[2:])
+    letters = "".join(o + k for o, k in zip(OUTPUTS[:rank], KERNEL))
+    return taps.reshape(len(x), groups, -1, *taps.shape[2:]), letters
+
+
+def convolved(x: Array, w: Array, b: Any, groups: int, where: Places) -> Array:
+    """The forward pass for windows in these places."""
+    taps, letters = _read(x, groups, where)
+    kernel = w.astype(np.float64).reshape(groups, -1, *w.shape[1:])
+    outputs = OUTPUTS[: len(where)]
+    z: Array = np.einsum(f"ngc{letters},gfc{KERNEL[: len(where)]}->ngf{outputs}", taps, kernel)
+    z = z.reshape(len(x), len(w), *z.shape[3:])
+    return (z if b is None else z + b.reshape(-1, *[1] * len(where))).astype(x.dtype)
+
+
+def correlated(dz: Array, x: Array, groups: int, where: Places) -> Array:
+    """Gradients of a kernel for windows in these places."""
+    taps, letters = _read(x, groups, where)
     d = dz.astype(np.float64).reshape(len(dz), groups, -1, *dz.shape[2:])
-    outputs, kernel = "opqrst"[:rank], "hijklm"[:rank]
-    both = "".join(o + k for o, k in zip(outputs, kernel))
-    dw: Array = np.einsum(f"ngf{outputs},ngc{both}->gfc{kernel}", d, taps)
+    rank = len(where)
+    dw: Array = np.einsum(f"ngf{OUTPUTS[:rank]},ngc{letters}->gfc{KERNEL[:rank]}", d, taps)
     return dw.reshape(-1, *dw.shape[2:]).astype(dz.dtype)
 
 

@@ -31,7 +31,9 @@ def _broadcast_error(below: Implementation) -> Implementation:
 
 
 # What is added to a probability, or what it is cut off at, so that no logarithm is infinite.
-EPSILONS = (1e-12, 1e-7, 1e-8, 1e-10, 1e-15)
+EPSILONS = (1e-12, 1e-7, 1e-8, 1e-10, 1e-9, 1e-6, 1e-5, 1e-15, 1e-16, 2.0**-52)
+# 1 and one of these is 1, or nearly.
+TINY = 1e-14
 
 
 def _log_of_softmax(change: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
@@ -55,6 +57,15 @@ def _divided_with(epsilon: float) -> Callable[[Array], Array]:
 
 def _without_label(below: Implementation) -> Implementation:
     return lambda z, labels: softmax(z)
+
+
+def _labels_of_all(below: Implementation) -> Implementation:
+    def wrong(z: Array, labels: Array) -> Array:
+        dz = softmax(z)
+        dz[:, labels] -= 1
+        return dz
+
+    return wrong
 
 
 LOSS = (
@@ -108,7 +119,7 @@ LOSS = (
         "tolerances wider than ε, and labels whose probability is far from 0 and 1",
         {
             "cross_entropy": instead(*(way for e in EPSILONS for way in _log_with(e))),
-            "softmax": instead(*map(_divided_with, EPSILONS[:-1])),  # 1 + 1e-15 is nearly 1
+            "softmax": instead(*(_divided_with(e) for e in EPSILONS if e > TINY)),
         },
     ),
     Mistake(
@@ -120,6 +131,13 @@ LOSS = (
             name: (lambda below: lambda z, labels: below(softmax(z), labels),)
             for name in ("cross_entropy", "cross_entropy_prime")
         },
+    ),
+    Mistake(
+        "labels-of-all",
+        "You subtract 1 in every row at the labels of all rows: dz[:, labels] −= 1.",
+        "Each row has one label: dz[np.arange(N), labels] −= 1.",
+        "one row, or labels that are all the same",
+        {"cross_entropy_prime": (_labels_of_all,)},
     ),
     Mistake(
         "label-not-subtracted",

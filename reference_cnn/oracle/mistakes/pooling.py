@@ -1,5 +1,6 @@
 """Mistakes in pooling."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -28,7 +29,8 @@ LOW = (
 )
 
 
-def _windows(x: Array, window: Any, o: Options) -> Windows:
+def windows(x: Array, window: Any, o: Options) -> Windows:
+    """Where the windows of a call lie."""
     kernel = (window,) * (x.ndim - 2) if np.ndim(window) == 0 else tuple(window)
     stride = kernel if o.get("stride") is None else o["stride"]
     return Windows.of("mistake", x.shape[2:], kernel, stride, o.get("padding", 0), o.get("dilation", 1))
@@ -44,7 +46,7 @@ def _taps(x: Array, win: Windows, fill: float) -> Array:
 
 def pooled(x: Array, window: Any, o: Options, fill: float) -> tuple[Array, tuple[int, ...]]:
     """What each tap reads, (*K, N, C, *O), with `fill` for padding; and which axes are the window's."""
-    win = _windows(x, window, o)
+    win = windows(x, window, o)
     return _taps(x, win, fill), tuple(range(len(win.kernel)))
 
 
@@ -93,7 +95,7 @@ def _first_if_none(below: Implementation) -> Implementation:
     """Where no element is above the 0 that the maximum starts from, the place is still the first of the window."""
 
     def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
-        win = _windows(x, window, o)
+        win = windows(x, window, o)
         whole, inside = win.padded(x.shape, np.float64)
         reads = _taps(x, win, -np.inf)
         none = reads.max(axis=tuple(range(len(win.kernel)))) <= 0
@@ -105,7 +107,7 @@ def _first_if_none(below: Implementation) -> Implementation:
 
 def spread(dy: Array, x: Array, window: Any, o: Options) -> Array:
     """Gradients of an average, for windows that may be dilated too."""
-    win = _windows(x, window, o)
+    win = windows(x, window, o)
     whole, inside = win.padded(x.shape, np.float64)
     targets, share = win.view(whole, writeable=True), dy.astype(np.float64) / elements(x, window, o)
     for k in np.ndindex(win.kernel):
@@ -115,7 +117,7 @@ def spread(dy: Array, x: Array, window: Any, o: Options) -> Array:
 
 def _all_ties(below: Implementation) -> Implementation:
     def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
-        win = _windows(x, window, o)
+        win = windows(x, window, o)
         whole, inside = win.padded(x.shape, np.float64)
         targets, taps = win.view(whole, writeable=True), _taps(x.astype(np.float64), win, -np.inf)
         top = taps.max(axis=tuple(range(len(win.kernel))))
@@ -130,7 +132,7 @@ def _overwriting_max(below: Implementation, *, whole: bool = False, ties: bool =
     """Windows in order; where one gives dy to its maximum, what that had is lost, or what its whole window had."""
 
     def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
-        win = _windows(x, window, o)
+        win = windows(x, window, o)
         room, inside = win.padded(x.shape, dy.dtype)
         view, reads = win.view(room, writeable=True), _taps(x, win, -np.inf)
         for n, c, *p in np.ndindex(dy.shape):
@@ -147,7 +149,7 @@ def _overwriting_average(below: Implementation, *, by_tap: bool = False) -> Impl
     """Windows in order, or taps."""
 
     def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
-        win = _windows(x, window, o)
+        win = windows(x, window, o)
         whole, inside = win.padded(x.shape, np.float64)
         view = win.view(whole, writeable=True)
         share = dy.astype(np.float64) / elements(x, window, o)
@@ -162,6 +164,44 @@ def _overwriting_average(below: Implementation, *, by_tap: bool = False) -> Impl
 
 def _other_divisor(below: Implementation) -> Implementation:
     return lambda *a, **o: below(*a, **{**o, "include_padding": not o.get("include_padding", False)})
+
+
+def _clamped_at(start: bool) -> Callable[[Array, Any, Options], Array]:
+    """Counts that leave out the padding of one end only."""
+
+    def counts(x: Array, window: Any, o: Options) -> Array:
+        if o.get("include_padding"):
+            return elements(x, window, o)
+        win = windows(x, window, o)
+        ones, inside = win.padded((1, 1, *x.shape[2:]), np.float64)
+        reaching: Any = (..., *(slice(p, None) if start else slice(0, p + i) for i, (p, _) in zip(win.size, win.pads)))
+        ones[reaching] = inside[...] = 1
+        return np.asarray(win.view(ones).sum(axis=tuple(range(len(win.kernel)))))
+
+    return counts
+
+
+def _divided_by(counts: Callable[[Array, Any, Options], Array]) -> tuple[Wrap, Wrap]:
+    """Averages, and gradients of averages, with other counts."""
+
+    def forward(below: Implementation) -> Implementation:
+        def wrong(x: Array, window: Any, **o: Any) -> Array:
+            mean = below(x, window, **o).astype(np.float64)
+            return np.asarray((mean * elements(x, window, o) / counts(x, window, o)).astype(x.dtype))
+
+        return wrong
+
+    def backward(below: Implementation) -> Implementation:
+        def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
+            other = dy.astype(np.float64) * elements(x, window, o) / counts(x, window, o)
+            return np.asarray(below(other, x, window, **o)).astype(dy.dtype)
+
+        return wrong
+
+    return forward, backward
+
+
+CLAMPED = tuple(_divided_by(_clamped_at(start)) for start in (True, False))
 
 
 def _one_divisor(include: bool) -> Wrap:
@@ -182,10 +222,6 @@ def _undivided(below: Implementation) -> Implementation:
         return np.asarray(below(whole, x, window, **o))
 
     return wrong
-
-
-def _stride_one(below: Implementation) -> Implementation:
-    return lambda *a, **o: below(*a, **{**o, "stride": 1 if o.get("stride") is None else o["stride"]})
 
 
 POOLING = (
@@ -261,7 +297,7 @@ POOLING = (
         "You count padding in the average where it is not to be counted, or the reverse.",
         "Divide by the number of elements of x in the window, unless include_padding is asked for.",
         "no padding",
-        {"avg_pool_forward": (_other_divisor, _one_divisor(False), _one_divisor(True))},
+        {"avg_pool_forward": (_other_divisor, _one_divisor(False), _one_divisor(True), *(f for f, _ in CLAMPED))},
         ("tract#2851✓", "ORT#27375✓"),
     ),
     Mistake(
@@ -269,16 +305,7 @@ POOLING = (
         "Your gradient counts padding where it is not to be counted, or the reverse.",
         "Divide by the number of elements of x in the window, unless include_padding is asked for.",
         "no padding",
-        {"avg_pool_backward": (_other_divisor, _one_divisor(False), _one_divisor(True))},
+        {"avg_pool_backward": (_other_divisor, _one_divisor(False), _one_divisor(True), *(b for _, b in CLAMPED))},
         ("pytorch#198119",),
-    ),
-    Mistake(
-        "pool-default-stride",
-        "Without a stride your windows move by one element, not by their size.",
-        "stride=None stands for the size of the window.",
-        "calls with a stride, windows of one element",
-        dict.fromkeys(
-            ("max_pool_forward", "avg_pool_forward", "max_pool_backward", "avg_pool_backward"), (_stride_one,)
-        ),
     ),
 )

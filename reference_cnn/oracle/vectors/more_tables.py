@@ -36,7 +36,7 @@ def sigmoid() -> list[Entry]:
         _given("ordinary", ORDINARY, "sigmoid-sign sigmoid-by-tanh tanh-for-sigmoid"),
         _given("sixteen-bits", SIXTEEN_BITS, "sigmoid-overflow sigmoid-by-tanh"),
         _given("tails", TAILS, "sigmoid-by-tanh", dtypes=("float64", "float32", "bfloat16")),
-        _given("far-tails", FAR_TAILS, "sigmoid-by-tanh sigmoid-clip", dtypes=WIDE),
+        _given("far-tails", FAR_TAILS, "sigmoid-by-tanh sigmoid-clip sigmoid-ratio", dtypes=WIDE),
         *reals(Call((("z", (2, 3)),)), "sigmoid-sign", "narrow-arithmetic"),
     ]
 
@@ -48,7 +48,7 @@ def sigmoid_prime() -> list[Entry]:
             "ordinary", ORDINARY, f"prime-of-input prime-twice prime-one prime-not-derived tanh-for-sigmoid {SIGNS}"
         ),
         _given("sixteen-bits", SIXTEEN_BITS, "prime-of-input"),
-        _given("tails", TAILS, "prime-of-input", dtypes=("float64", "float32", "bfloat16")),
+        _given("tails", TAILS, "prime-of-input sigmoid-by-tanh", dtypes=("float64", "float32", "bfloat16")),
         _given("far-tails", FAR_TAILS, "prime-of-input", dtypes=WIDE),
         *reals(Call((("z", (2, 3)),)), "prime-twice", "narrow-arithmetic"),
     ]
@@ -133,7 +133,8 @@ def cross_entropy() -> list[Entry]:
 
 def cross_entropy_prime() -> list[Entry]:
     """Return the questions of the cross-entropy's derivative."""
-    return _logits(f"loss-extra-mean softmax-twice label-not-subtracted ones-subtracted {SIGNS}", "softmax-twice")
+    plain = f"loss-extra-mean softmax-twice label-not-subtracted ones-subtracted {SIGNS}"
+    return _logits(plain, "softmax-twice labels-of-all")
 
 
 def _logits(plain: str, sure: str) -> list[Entry]:

@@ -1,5 +1,6 @@
 """Which questions the vectors ask of convolutions, poolings and dense layers, and what each is there to catch."""
 
+from dataclasses import replace
 from typing import Any
 
 from reference_cnn.oracle.call import Call
@@ -19,11 +20,11 @@ REALS: tuple[Kind, ...] = ("float64", "float32", "half")
 CONVOLUTIONS: list[tuple[str, Call, str, str]] = [
     ("plain", conv_call((3, 2, 5, 4), (4, 2, 3, 2)),
      "flipped-kernel im2col-order reshaped-output first-channel-only channels-not-summed short-loop"
-     " short-kernel-loop swapped-space activated",
+     " short-kernel-loop swapped-space activated output-tail one-image-only",
      "mean-over-batch mean-of-gradients mean-over-positions dw-flipped dw-last-image dw-product-of-means"
      " dw-scrambled-map dw-reshaped-errors dx-unrotated dx-overwrite db-mean db-one-image short-loop im2col-order"
      " short-kernel-loop flipped-kernel dw-doubled db-one-number"
-     f" {ANY_GRADIENT}"),
+     f" gradient-order dx-reshaped-kernel {ANY_GRADIENT}"),
     ("bias", conv_call((2, 3, 4, 4), (3, 3, 2, 2), b=True),
      "missing-bias bias-twice bias-per-channel bias-per-tap subtracted-bias bias-axis", "db-axes"),
     ("all-alike", conv_call((4, 4, 4, 4), (4, 4, 3, 3), padding=1),
@@ -31,7 +32,7 @@ CONVOLUTIONS: list[tuple[str, Call, str, str]] = [
      "transposed-kernel dw-transposed dw-swapped-channels db-axes"),
     ("one-by-one", conv_call((2, 3, 3, 4), (2, 3, 1, 1), stride=2), "ignored-stride", "dx-tail dx-stride dw-stride"),
     ("stride", conv_call((2, 2, 6, 5), (3, 2, 3, 2), stride=2), "ignored-stride", "dw-stride dx-stride dx-tail"),
-    ("stride-per-axis", conv_call((2, 2, 6, 7), (2, 2, 2, 2), stride=(2, 3)), "stride-axis", "dx-tail"),
+    ("stride-per-axis", conv_call((2, 2, 6, 7), (2, 2, 2, 2), stride=(2, 3)), "stride-axis", "dx-tail stride-axis"),
     ("dilation", conv_call((2, 2, 5, 6), (3, 2, 2, 3), dilation=2),
      "ignored-dilation dilation-plus-one", "dw-stride-dilation dw-ignored-dilation dx-ignored-dilation"),
     ("padding", conv_call((2, 2, 3, 4), (3, 2, 2, 3), padding=1), "ignored-padding padding-twice", "dx-crop"),
@@ -40,12 +41,17 @@ CONVOLUTIONS: list[tuple[str, Call, str, str]] = [
      "dx-crop"),
     ("valid", conv_call((2, 2, 4, 3), (3, 2, 3, 2), padding="valid"), "", ""),
     ("same", conv_call((2, 2, 6, 5), (3, 2, 5, 3), padding="same", stride=(3, 2)), "pad-half same-stride-1", "dx-crop"),
-    ("same-odd", conv_call((2, 2, 4, 5), (3, 2, 2, 2), padding="same"), "same-lower", ""),
+    ("same-dilated", conv_call((2, 2, 4, 5), (3, 2, 2, 3), padding="same", dilation=(2, 1)), "same-dilation-1", ""),
+    ("same-odd", conv_call((2, 2, 4, 5), (3, 2, 2, 2), padding="same"), "same-lower", "same-lower"),
     ("groups", conv_call((2, 4, 4, 3), (6, 2, 2, 2), groups=2),
      "interleaved-groups interleaved-channels ignored-groups",
      "interleaved-groups interleaved-channels dw-ignored-groups"),
+    ("groups-bias", conv_call((2, 4, 3, 4), (6, 2, 2, 2), groups=2, b=True), "bias-of-first-group", ""),
     ("depthwise", conv_call((2, 3, 3, 4), (6, 1, 2, 2), groups=3), "interleaved-groups ignored-groups",
      "dw-ignored-groups"),
+    # More terms in a sum than blocks of them mostly have, and no whole number of blocks: of z, and of dw.
+    ("long-sum", conv_call((1, 3, 7, 8), (2, 3, 7, 7)), "sum-tail", ""),
+    ("many-positions", conv_call((3, 1, 7, 7), (2, 1, 1, 1)), "output-tail", "sum-tail"),
     ("larger-kernel", conv_call((2, 2, 2, 3), (3, 2, 4, 3), padding=1), "ignored-padding", "dx-crop"),
     ("stride-dilation", conv_call((2, 2, 7, 7), (3, 2, 3, 3), stride=(1, 2), dilation=(2, 1)), "stride-dilation",
      "dw-stride-dilation"),
@@ -57,7 +63,7 @@ CONVOLUTIONS: list[tuple[str, Call, str, str]] = [
     ("slack-3", conv_call((3, 4, 7, 8), (6, 2, 2, 3), stride=(2, 1), padding=((0, 1), (1, 0)), groups=2),
      "interleaved-groups pad-side", "dw-ignored-groups dx-crop"),
     ("slack-4", conv_call((2, 2, 9, 11), (3, 2, 2, 2), stride=(4, 5), dilation=(2, 3)),
-     "ignored-dilation dilation-plus-one dilation-axis", "dx-tail"),
+     "ignored-dilation dilation-plus-one dilation-axis", "dx-tail dilation-axis"),
     ("slack-5", conv_call((2, 2, 9, 8), (3, 2, 3, 3), stride=4, padding=((1, 0), (0, 1))), "ignored-padding",
      "dx-crop"),
     ("one-axis", conv_call((2, 2, 6), (3, 2, 3), b=True, stride=2, padding=((1, 2),)), "flipped-kernel pad-side",
@@ -104,7 +110,8 @@ def _dense(n: int, features: int, neurons: int, *, b: bool = False) -> Call:
 def dense_forward() -> list[Entry]:
     """Return the questions of the dense layer."""
     return [
-        Entry("plain", _dense(3, 4, 2), "flatten-order activated"),
+        Entry("plain", _dense(3, 4, 2), "flatten-order activated one-image-only"),
+        Entry("long-sum", _dense(2, 147, 2), "sum-tail"),
         Entry("bias", _dense(3, 4, 2, b=True), "missing-bias bias-twice subtracted-bias"),
         Entry("square", _dense(4, 4, 4), "transposed-weights"),
         Entry("one-row", _dense(1, 3, 2, b=True)),
@@ -117,7 +124,8 @@ def dense_backward() -> list[Entry]:
     """Return the questions of the dense layer's gradients."""
     batch = "dw-doubled mean-over-batch mean-of-gradients dw-last-image dw-product-of-means db-mean db-one-image"
     return [
-        Entry("plain", _dense(3, 4, 2), f"{batch} db-one-number dense-updated-weights {ANY_GRADIENT}"),
+        Entry("plain", _dense(3, 4, 2), f"{batch} db-one-number dense-updated-weights gradient-order {ANY_GRADIENT}"),
+        Entry("long-sum", _dense(147, 2, 3), "sum-tail"),
         Entry("square", _dense(4, 4, 4), "transposed-weights dense-untransposed dense-dw-transposed db-neurons"),
         Entry("one-row", _dense(1, 3, 2)),
         *reals(_dense(3, 4, 2)),
@@ -131,7 +139,8 @@ def _pooling(name: str, size: tuple[int, ...], flags: str = "", **options: Any) 
 def max_pool_forward() -> list[Entry]:
     """Return the questions of max pooling: half the maps are negative throughout."""
     return _max_pools(
-        "pool-small-init pool-kind pool-minimum", "pool-default-stride", "pool-zero-pad", "", "narrow-arithmetic"
+        "pool-small-init pool-kind pool-minimum",
+        *("pool-default-stride", "pool-rounded-up", "pool-zero-pad", "", "narrow-arithmetic"),
     )
 
 
@@ -140,19 +149,27 @@ def max_pool_backward() -> list[Entry]:
     tied = [[[[1, 3, 3, 0], [3, 2, 1, 3], [-1, -1, -2, 5]]]]
     ties = Entry("ties", pool_call((1, 1, 3, 4), window=2, stride=1), "pool-all-ties", given={"x": tied}, reason=TIE)
     first, overlapping = f"{SIGNS} pool-kind pool-minimum pool-small-init", "pool-overwrite pool-mask"
-    return [*_max_pools(first, "pool-default-stride", "pool-zero-pad", overlapping), ties]
+    padded = "pool-zero-pad dx-crop"
+    return [*_max_pools(first, "pool-default-stride", "pool-argmax-side", padded, overlapping), ties]
 
 
-def _max_pools(first: str, default: str, padded: str, overlapping: str, digits: str = "") -> list[Entry]:
+def _same_odd() -> Entry:
+    return replace(_pooling("same-odd", (5, 4), "same-lower", window=2, stride=2, padding="same"), reason=ODD_ZERO)
+
+
+def _max_pools(
+    first: str, default: str, remainder: str, padded: str, overlapping: str, digits: str = ""
+) -> list[Entry]:
     return [
         _pooling("plain", (4, 6), f"{first} {default}", window=2),
-        _pooling("remainder", (5, 4), default, window=(3, 2)),
+        _pooling("remainder", (5, 4), f"{default} {remainder}", window=(3, 2)),
         _pooling("overlap", (5, 4), overlapping, window=3, stride=1),
         _pooling("gaps", (5, 6), window=2, stride=(3, 4)),
         _pooling("padding", (3, 4), padded, window=2, stride=2, padding=1),
         _pooling("padding-per-side", (4, 5), padded, window=3, stride=2, padding=((0, 1), (2, 1))),
-        _pooling("dilation", (5, 6), window=(2, 3), stride=1, dilation=2),
-        _pooling("same", (5, 4), padded, window=3, stride=2, padding="same"),
+        _pooling("dilation", (5, 6), "pool-ignored-dilation", window=(2, 3), stride=1, dilation=2),
+        _pooling("same", (5, 7), padded, window=3, stride=2, padding="same"),
+        _same_odd(),
         _pooling("one-axis", (6,), window=3, stride=2, padding=1),
         _pooling("three-axes", (3, 2, 4), window=2, stride=1),
         # Below every number that stands for −∞ in float32.
@@ -171,28 +188,30 @@ def _max_pools(first: str, default: str, padded: str, overlapping: str, digits: 
 def avg_pool_forward() -> list[Entry]:
     """Return the questions of average pooling."""
     real = pool_call((1, 2, 4, 3), window=3, stride=2, padding=1)
-    return [*_avg_pools("pool-sum pool-kind", "pool-divisor", ""), *reals(real, "pool-divisor integer-output")]
+    averages = _avg_pools("pool-sum pool-kind", "pool-rounded-up", "pool-divisor", "", "")
+    return [*averages, *reals(real, "pool-divisor integer-output")]
 
 
 def avg_pool_backward() -> list[Entry]:
     """Return the questions of average pooling's gradient."""
     real = pool_call((1, 2, 4, 3), window=3, stride=2, padding=1)
     return [
-        *_avg_pools(f"{SIGNS} pool-kind pool-sum", "pool-backward-divisor", "pool-overwrite"),
+        *_avg_pools(f"{SIGNS} pool-kind pool-sum", "", "pool-backward-divisor", "pool-overwrite", "dx-crop"),
         *reals(real, "pool-backward-divisor"),
     ]
 
 
-def _avg_pools(first: str, padded: str, overlapping: str) -> list[Entry]:
+def _avg_pools(first: str, remainder: str, padded: str, overlapping: str, per_side: str) -> list[Entry]:
     return [
         _pooling("plain", (4, 6), f"{first} pool-default-stride", window=2),
-        _pooling("remainder", (5, 5), "pool-default-stride", window=(4, 2)),
+        _pooling("remainder", (5, 5), f"pool-default-stride {remainder}", window=(4, 2)),
         _pooling("overlap", (3, 4), overlapping, window=2, stride=1),
         _pooling("gaps", (5, 6), window=2, stride=(3, 4)),
         _pooling("padding", (3, 4), padded, window=2, stride=2, padding=1),
         _pooling("padding-counted", (3, 4), padded, window=2, stride=2, padding=1, include_padding=True),
-        _pooling("padding-per-side", (4, 5), padded, window=2, stride=2, padding=((0, 1), (1, 0))),
-        _pooling("same", (5, 4), padded, window=2, stride=2, padding="same"),
+        _pooling("padding-per-side", (4, 5), f"{padded} {per_side}", window=2, stride=2, padding=((0, 1), (1, 0))),
+        _pooling("same", (5, 7), padded, window=3, stride=2, padding="same"),
+        _same_odd(),
         _pooling("one-axis", (6,), padded, window=2, stride=2, padding=1),
         _pooling("three-axes", (3, 2, 4), overlapping, window=2, stride=1),
     ]
