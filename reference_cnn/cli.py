@@ -180,9 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument(
         "--algorithm", default=ALGORITHMS[0], choices=ALGORITHMS, help="whose rounding is admitted (default direct)"
     )
-    judge.add_argument(
-        "--seed", type=_natural, default=0, metavar="N", help="draw other shapes and numbers (default 0)"
-    )
+    judge.add_argument("--seed", type=int, default=0, metavar="N", help="draw other shapes and numbers (default 0)")
     judge.add_argument(
         "--timeout", type=_rate, default=TIMEOUT, metavar="S", help=f"seconds for one call (default {TIMEOUT:g})"
     )

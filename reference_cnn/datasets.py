@@ -69,7 +69,8 @@ def _from_file(path: Path) -> tuple[Array, ...]:
             f"{path} does not exist; give an .npz file with {', '.join(names)}, or one of {', '.join(NAMES)}"
         )
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, since NumPy leaves what is no archive open.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return tuple(file[name] for name in names)
     except (ValueError, OSError, EOFError, BadZipFile, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is no .npz file with {', '.join(names)} ({error})") from error

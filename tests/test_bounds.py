@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import Array, dense_calls, seeds
 
-from reference_cnn import dense_forward
+from reference_cnn import conv_backward, dense_forward
 from reference_cnn.oracle import Case, bounds, cases, check, notation
 from reference_cnn.oracle.bounds import Precision, gamma, unit
 from reference_cnn.oracle.call import Call, windows_of
 from reference_cnn.oracle.judge import judge
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.targets import loops
-from reference_cnn.oracle.targets.ask import Answer
+from reference_cnn.oracle.targets.ask import Answer, ask
 
 
 def any_order(rng: np.random.Generator, dtype: Any) -> Any:
@@ -79,6 +79,18 @@ def test_a_bias_may_be_added_after_rounding(dtype: str) -> None:
 
     for seed in range(5):
         assert check({"dense_forward": rounded_twice}, dtype=dtype, seed=seed).passed
+
+
+@pytest.mark.spec("RND-N1")
+def test_gamma_times_nothing() -> None:
+    """So many terms that γ is infinite: of sums of zeros the bound is 0 all the same."""
+    case = Case(
+        "conv_backward", notation.read("x=1x1x2x1 w=256x1x1x1 stride=2"), "rounding", "bfloat16", accumulate="bfloat16"
+    )
+    bound = case.expected["dx"].bound
+    assert not np.isnan(bound).any()
+    assert bound[0, 0, 1, 0] < 1e-30 < bound[0, 0, 0, 0]
+    assert judge(case, ask(conv_backward, case)).failure is None
 
 
 @pytest.mark.spec("RND-D1")

@@ -1,6 +1,7 @@
 """The command: exit status, options, and what it says about targets that cannot be used."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,8 @@ def test_a_target_that_cannot_be_used(
         ["check", "loops", "--only", "tanh"],
         ["check", "loops", "--seed", "x"],
         ["vectors", "a\0b"],
+        ["vectors", "a", "--seed", "-1"],
+        ["train", "--seed", "-1"],
     ],
 )
 def test_unusable_options(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,6 +122,23 @@ def test_the_line_that_asks_again_works(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["check", "wrong.py", "--only", "dense_forward", "--case", "x=1x1 w=1x1", "--seed", "3"]) == 1
     again = capsys.readouterr().out
     assert [x for x in first.splitlines() if "z[0, 0] is" in x] == [x for x in again.splitlines() if "z[0, 0] is" in x]
+
+
+@pytest.mark.spec("ORC-D6")
+@pytest.mark.parametrize(("function", "options"), [
+    ("def relu(z):\n    return np.maximum(z, 0).astype(np.float64)", ["--strict", "--dtype", "float32"]),
+    ("def relu(z):\n    time.sleep(0.7)\n    return np.maximum(z, 0)", ["--timeout", "0.5"]),
+    ("def relu(z):\n    np.ones(10**8)\n    return np.maximum(z, 0)", ["--memory", "100"]),
+])  # fmt: skip
+def test_the_line_that_asks_again_has_the_options_that_made_it_fail(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], function: str, options: list[str]
+) -> None:
+    (tmp_path / "wrong.py").write_text(f"import time\nimport numpy as np\n{function}\n")
+    asked = ["check", "wrong.py", "--only", "relu", "--profile", "quick"]
+    assert main([*asked, *options]) == 1
+    line = capsys.readouterr().out.split("again: reference-cnn ")[1].splitlines()[0]
+    assert " ".join(options[:2]) in line
+    assert main(shlex.split(line)) == 1
 
 
 @pytest.mark.spec("ORC-D4")

@@ -16,6 +16,32 @@ from reference_cnn.datasets import NAMES, DataError, article_images, load
 NO_NETWORK = "URL fetch failure on https://example.org/set.npz: None -- [Errno -2] Name or service not known"
 
 
+def _file(folder: Path, images: Any, labels: Any) -> str:
+    np.savez(folder / "set.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    return str(folder / "set.npz")
+
+
+@pytest.mark.parametrize(("images", "labels", "words"), [
+    (np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8), r"images of at least 5 × 5, are \(0, 28, 28\)"),
+    (np.zeros((9, 28, 4), np.uint8), np.zeros(9, np.uint8), r"images of at least 5 × 5, are \(9, 28, 4\)"),
+    (np.zeros((9, 28, 28), np.uint8), np.arange(2, 11), "labels must be integers from 0 to 9, are int64 from 2 to 10"),
+    (np.zeros((2, 28, 28), np.uint8), np.array([0, -1]), "integers from 0 to 9, are int64 from -1 to 0"),
+    (np.zeros((2, 28, 28), np.uint8), np.array([0, 0.5]), "integers from 0 to 9, are float64 from 0.0 to 0.5"),
+])  # fmt: skip
+def test_images_and_labels_that_no_network_here_can_learn(tmp_path: Path, images: Any, labels: Any, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        load(_file(tmp_path, images, labels))
+
+
+def test_files_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, content in enumerate((b"", b"PK\x03\x04", b"text")):
+        (tmp_path / f"{number}.npz").write_bytes(content)
+        with pytest.raises(DataError, match=r"is no \.npz file with x_train, y_train"):
+            load(str(tmp_path / f"{number}.npz"))
+    assert main(["train", "--plot", str(tmp_path / "a.unknown")]) == 2
+    assert "a.unknown must end with one of .eps" in capsys.readouterr().err
+
+
 @pytest.fixture
 def small_set(tmp_path: Path) -> Path:
     """Two sets of other sizes in the form in which Keras keeps MNIST: images and labels of uint8."""

@@ -12,8 +12,9 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from strategies import Array
 
+import reference_cnn
 import reference_cnn.dense
-from reference_cnn import conv_backward, conv_forward, dense_backward, dense_forward, sigmoid, sigmoid_prime
+from reference_cnn import conv_backward, conv_forward, dense_backward, dense_forward, sigmoid, sigmoid_prime, softmax
 from reference_cnn._windows import Windows
 from reference_cnn.oracle import TargetError, cases, check
 from reference_cnn.oracle.cases import DTYPES
@@ -269,6 +270,51 @@ def test_a_failure_can_be_asked_again() -> None:
             failure.case,
         )
         assert f"case='{failure.case.text}'" in failure.reproduce
+
+
+@pytest.mark.spec("ORC-D9", "ORC-D10")
+def test_a_convention_of_other_functions_changes_nothing() -> None:
+    clipped = {"sigmoid": lambda z: 1 / (1 + np.exp(-np.clip(z, -50, 50)))}
+    report = check(clipped, accept=["mean-over-batch", "transposed-weights"])
+    assert not report.passed
+    assert "relative to mean-over-batch and transposed-weights" in " ".join(str(report).split())
+    assert json.loads(report.to_json())["accept"] == ["mean-over-batch", "transposed-weights"]
+    assert cases("softmax", accept=("transposed-weights",)) == cases("softmax")
+    for case in cases("softmax", accept=("transposed-weights",)):
+        case.check(softmax)
+
+
+@pytest.mark.spec("ORC-D10")
+def test_who_does_not_have_the_convention_that_is_accepted_is_told_so() -> None:
+    failure = (
+        check("reference", functions=["conv_backward"], accept=["flipped-kernel"]).results["conv_backward"].failure
+    )
+    assert failure is not None
+    assert failure.diagnosis == ()
+    assert failure.condition == "Right by the definition itself, not by flipped-kernel: leave out --accept."
+
+
+@pytest.mark.spec("ORC-D10")
+def test_same_lower_is_one_convention_of_all_that_have_windows() -> None:
+    def lower(name: str) -> Callable[..., Any]:
+        def function(*arrays: Any, **options: Any) -> Any:
+            if options.get("padding") == "same":
+                x, window = (arrays[-2], arrays[-1].shape[2:]) if "conv" in name else arrays[-2:]
+                size = window if isinstance(window, tuple) else (window,) * 2
+                given = (options.get("stride", size if "pool" in name else 1), "same", options.get("dilation", 1))
+                pads = Windows.of("lower", x.shape[2:], size, *given).pads
+                options["padding"] = tuple((after, before) for before, after in pads)
+            return getattr(reference_cnn, name)(*arrays, **options)
+
+        return function
+
+    names = [f"{kind}_{way}" for kind in ("conv", "max_pool", "avg_pool") for way in ("forward", "backward")]
+    names.remove("conv_forward")
+    report = check({name: lower(name) for name in names}, accept=["same-lower"], profile="quick")
+    assert report.passed, str(report)
+    assert {r.verdict for n, r in report.results.items() if n in names} == {"pass"}
+    upper = check("reference", functions=names, accept=["same-lower"], profile="quick")
+    assert {r.verdict for r in upper.results.values()} == {"fail"}
 
 
 @pytest.mark.spec("ORC-D6", "ORC-D7")

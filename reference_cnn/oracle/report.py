@@ -29,6 +29,8 @@ WIDTH = 80
 LINES = 25
 # Arrays are printed in full up to this many elements; of larger ones the wrong entries.
 FULL = 150
+# Digits of a number: those that are enough to read, and all that float64 has.
+FEW, MOST = 6, 17
 NAMED = 7
 SAYS_NOTHING = "rounding may take a right answer as far as a wrong one"
 STYLES = {"pass": "green", "fail": "bold red", "error": "bold red", "missing": "dim"}
@@ -266,13 +268,22 @@ def _arrays(failure: Failure, room: int) -> list[str]:
     aside = idle(failure.case, str(failure.output), failure.wrong) if comparable and failure.wrong is not None else {}
     blocks = [block for name, a in named for block in blocks_of(name, a.astype(float), aside=aside.get(name))]
     if failure.answer is not None and failure.right is not None:
-        blocks += blocks_of(f"your {failure.output}", failure.answer, failure.wrong)
-        blocks += blocks_of(f"right {failure.output}", failure.right)
+        digits = _digits(failure)
+        blocks += blocks_of(f"your {failure.output}", failure.answer, failure.wrong, digits=digits)
+        blocks += blocks_of(f"right {failure.output}", failure.right, digits=digits)
     lines = side_by_side(blocks)
     if any(a.any() for a in aside.values()):
         lines[-1:] = ["In brackets: what the right values at * do not depend on.", ""]
     fits = len(lines) <= room and max(map(len, lines)) <= WIDTH - 2
     return lines if fits else _listed(failure, room)
+
+
+def _digits(failure: Failure, few: int = FEW) -> int:
+    """As many as tell the wrong entries from the right ones, but no fewer."""
+    if failure.answer is None or failure.right is None or failure.wrong is None:
+        return few
+    pairs = list(zip(failure.answer[failure.wrong], failure.right[failure.wrong]))
+    return next((n for n in range(few, MOST) if all(f"{a:.{n}g}" != f"{b:.{n}g}" for a, b in pairs)), MOST)
 
 
 def _listed(failure: Failure, room: int) -> list[str]:
@@ -281,14 +292,18 @@ def _listed(failure: Failure, room: int) -> list[str]:
     places, most = np.argwhere(failure.wrong), max(min(LISTED, room - 2), 1)
     if len(places) == 1:  # the worst, of which the line below says the same
         return []
+    digits = _digits(failure, 9)
     lines = [
-        f"{failure.output}{p.tolist()} is {failure.answer[tuple(p)]:.9g}, expected {failure.right[tuple(p)]:.9g}"
+        f"{failure.output}{p.tolist()} is {failure.answer[tuple(p)]:.{digits}g}, "
+        f"expected {failure.right[tuple(p)]:.{digits}g}"
         for p in places[:most]
     ]
     return lines + [f"… and {len(places) - most} more"] * (len(places) > most) + [""]
 
 
-def blocks_of(name: str, array: Array, wrong: Array | None = None, *, aside: Array | None = None) -> list[list[str]]:
+def blocks_of(
+    name: str, array: Array, wrong: Array | None = None, *, aside: Array | None = None, digits: int = FEW
+) -> list[list[str]]:
     """One block of text for each matrix over the last two axes; wrong entries carry a star, idle ones brackets."""
     if array.ndim < 2:
         array = array.reshape(1, -1)
@@ -296,15 +311,15 @@ def blocks_of(name: str, array: Array, wrong: Array | None = None, *, aside: Arr
     blocks = []
     for outer in np.ndindex(array.shape[:-2]):
         rows = zip(array[outer] + 0, marks[outer], brackets[outer])
-        cells = [[_cell(v, m, a) for v, m, a in zip(*row)] for row in rows]
+        cells = [[_cell(v, m, a, digits) for v, m, a in zip(*row)] for row in rows]
         width = max((len(c) for row in cells for c in row), default=0)
         title = f"{name}[{', '.join(map(str, outer))}]" if outer and math.prod(array.shape[:-2]) > 1 else name
         blocks.append([title, *(" ".join(c.rjust(width) for c in row) for row in cells)])
     return blocks
 
 
-def _cell(value: float, wrong: bool, idle_here: bool) -> str:
-    return f"({value:.6g})" if idle_here else f"{'*' if wrong else ''}{value:.6g}"
+def _cell(value: float, wrong: bool, idle_here: bool, digits: int) -> str:
+    return f"({value:.{digits}g})" if idle_here else f"{'*' if wrong else ''}{value:.{digits}g}"
 
 
 def side_by_side(blocks: list[list[str]]) -> list[str]:
