@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from strategies import Array
 
-from reference_cnn.oracle import Case, notation
+from reference_cnn import sigmoid, sigmoid_prime
+from reference_cnn.oracle import Case, cases, notation
 from reference_cnn.oracle.judge import KINDS, Failure, Judgement, judge, sizes_of
 from reference_cnn.oracle.layers import several
-from reference_cnn.oracle.targets.ask import Answer, Outcome
+from reference_cnn.oracle.targets.ask import Answer, Outcome, ask
 
 DENSE = Case("dense_forward", notation.read("x=3x4 w=4x2"))
 ROUNDED = Case("dense_forward", notation.read("x=3x4 w=4x2"), "rounding", "float32")
@@ -163,7 +164,7 @@ def test_nan_and_infinity_are_right_only_where_they_are_due() -> None:
     swallowed = judge(given, answered(given, z=np.nan_to_num(right))).failure
     assert swallowed is not None
     assert np.isnan(right[swallowed.index])
-    note = "z is not a number where the one given in x is no factor"
+    note = "z is NaN also where the special value in x is no factor"
     for dtype in ("float64", "float32"):
         case = Case("dense_forward", given.call, "special", dtype)
         assert judge(case, answered(case, z=np.full_like(right, np.nan, dtype))) == Judgement(0, None, note)
@@ -287,3 +288,20 @@ def test_an_answer_that_is_wider_than_the_dtype_is_not_rounded_before_it_is_judg
     assert value.dtype == np.longdouble
     assert judge(case, Answer("answered", {"z": value})).worst == 0
     assert judge(case, answered(case)).worst > 0
+
+
+@pytest.mark.spec("ORC-N3", "RND-N2")
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+def test_a_derivative_that_loses_its_tail_is_noted_and_strictly_wrong(dtype: str) -> None:
+    def of_activation(z: Any) -> Any:
+        a = sigmoid(z)
+        return a * (1 - a)
+
+    for implementation, noted in ((of_activation, True), (sigmoid_prime, False)):
+        found = [(c, ask(implementation, c)) for c in cases("sigmoid_prime", dtype=dtype)]
+        notes = {judge(case, answer).note for case, answer in found} - {""}
+        assert notes == (
+            {"a_prime loses its digits where σ(z) rounds to 1, as σ(z)·(1 − σ(z)) does"} if noted else set()
+        )
+        assert any(judge(case, answer, strict=True).failure for case, answer in found) is noted
+        assert not any(judge(case, answer).failure for case, answer in found)

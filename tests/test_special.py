@@ -81,7 +81,7 @@ def test_a_swallowed_nan_is_a_failure(name: str) -> None:
 def test_a_leak_is_a_note_and_strictly_a_failure() -> None:
     report = check({"conv_forward": leaking})
     assert report.passed
-    words = "z is not a number where the one given in x is no factor"
+    words = "z is NaN also where the special value in x is no factor"
     assert report.results["conv_forward"].notes == (words,)
     assert f"note: conv_forward: {words}" in str(report)
     assert json.loads(report.to_json())["results"]["conv_forward"]["notes"] == [words]

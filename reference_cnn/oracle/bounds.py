@@ -219,6 +219,13 @@ def _sigmoid_prime(arguments: dict[str, Array], values: dict[str, Array]) -> Arr
     return np.asarray((8 + 2 * np.abs(z)) * values["a_prime"] + 2 * LAYERS["sigmoid"].reference(z))
 
 
+def tail(case: "Case", values: Array) -> Array:
+    """How far the derivative of a sigmoid may be off without what a·(1 − a) is granted, which is all of its tail."""
+    precision = Precision.of(case.dtype, case.accumulate)
+    allowed = (8 + 2 * np.abs(case.arguments["z"].astype(np.float64))) * values
+    return np.asarray(precision.output_unit * allowed + precision.output_tiny)
+
+
 def _row_allowance(z: Array) -> Array:
     """K + 8 + 4·R + 2·max|z| for each row of K logits of range R: what the softmax owes, relatively [RND-N4]."""
     largest = np.abs(z).max(axis=-1, keepdims=True)

@@ -10,7 +10,7 @@ from reference_cnn._gradients import unpack
 from reference_cnn._validate import Array
 from reference_cnn.oracle.mistakes import MISTAKES, Implementation, Mistake
 from reference_cnn.oracle.questions import Question, questions
-from reference_cnn.oracle.report import blocks_of, side_by_side, wrapped
+from reference_cnn.oracle.report import LINES, blocks_of, laid_out, side_by_side, wrapped
 
 # How many questions are tried for one that shows in numbers what others show in a shape.
 PATIENCE = 600
@@ -60,14 +60,15 @@ def example(mistake: Mistake) -> list[str]:
     said = [question.note] * bool(question.note) + ["the second of two equal calls"] * mistake.stateful
     call = ", ".join([f"For example, {function}({', '.join(question.arrays)}{options}) in {dtype}", *said])
     lines = [*wrapped(f"{call}:"), ""]
-    blocks = [b for name, a in question.arrays.items() for b in blocks_of(name, a.astype(float))]
+    given = [b for name, a in question.arrays.items() for b in blocks_of(name, a.astype(float))]
     if isinstance(wrong, str) or isinstance(right, str):
-        return [*lines, *side_by_side(blocks), f"Yours raises {wrong}"]
+        return [*lines, *side_by_side(given), f"Yours raises {wrong}"]
+    answers: list[list[str]] = []
     for name, value in right.items():
         if not _equal(value, wrong[name]):
-            blocks += blocks_of(f"your {name}", wrong[name], _marks(wrong[name], value))
-            blocks += blocks_of(f"right {name}", value)
-    return [*lines, *side_by_side(blocks)[:-1]]
+            answers += blocks_of(f"your {name}", wrong[name], _marks(wrong[name], value))
+            answers += blocks_of(f"right {name}", value)
+    return [*lines, *laid_out(given, answers, LINES)[:-1]]
 
 
 Telling = tuple[str, int, Question]

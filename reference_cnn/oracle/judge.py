@@ -10,6 +10,7 @@ import numpy as np
 
 from reference_cnn._pattern import describe
 from reference_cnn._validate import Array
+from reference_cnn.oracle import bounds
 from reference_cnn.oracle.call import TIES
 from reference_cnn.oracle.layers import LAYERS, axes, several
 from reference_cnn.oracle.special import ELEMENTWISE, gathered
@@ -157,9 +158,10 @@ def _compare(case: "Case", output: str, clause: str, got: Array) -> Judgement:
             leaked[case.place] = False
     wrong = ~((error <= bound) | leaked)
     if not wrong.any():
-        note = (
-            f"{output} is NaN also where the special value in {case.special[1]} is no factor" if leaked.any() else note
-        )
+        if leaked.any():
+            note = f"{output} is NaN also where the special value in {case.special[1]} is no factor"
+        elif case.function == "sigmoid_prime" and case.tier != "special" and (error > bounds.tail(case, value)).any():
+            note = f"{output} loses its digits where σ(z) rounds to 1, as σ(z)·(1 − σ(z)) does"
         error /= np.where(bound > 0, bound, 1)
         return Judgement(float(np.max(error, initial=0, where=~leaked)), None, note)
     with np.errstate(invalid="ignore"):  # an infinite error where either is right, and so not wrong

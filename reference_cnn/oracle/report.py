@@ -266,12 +266,13 @@ def _arrays(failure: Failure, room: int) -> list[str]:
         return _listed(failure, room)
     comparable = failure.kind == "values" and failure.case.call.special is None and failure.wrong is not None
     aside = idle(failure.case, str(failure.output), failure.wrong) if comparable and failure.wrong is not None else {}
-    blocks = [block for name, a in named for block in blocks_of(name, a.astype(float), aside=aside.get(name))]
+    given = [block for name, a in named for block in blocks_of(name, a.astype(float), aside=aside.get(name))]
+    answers: list[list[str]] = []
     if failure.answer is not None and failure.right is not None:
         digits = _digits(failure)
-        blocks += blocks_of(f"your {failure.output}", failure.answer, failure.wrong, digits=digits)
-        blocks += blocks_of(f"right {failure.output}", failure.right, digits=digits)
-    lines = side_by_side(blocks)
+        answers += blocks_of(f"your {failure.output}", failure.answer, failure.wrong, digits=digits)
+        answers += blocks_of(f"right {failure.output}", failure.right, digits=digits)
+    lines = laid_out(given, answers, room)
     if any(a.any() for a in aside.values()):
         lines[-1:] = ["In brackets: what the right values at * do not depend on.", ""]
     fits = len(lines) <= room and max(map(len, lines)) <= WIDTH - 2
@@ -322,8 +323,16 @@ def _cell(value: float, wrong: bool, idle_here: bool, digits: int) -> str:
     return f"({value:.{digits}g})" if idle_here else f"{'*' if wrong else ''}{value:.{digits}g}"
 
 
+def laid_out(given: list[list[str]], answers: list[list[str]], room: int) -> list[str]:
+    """Arguments and answers in one row of blocks; else the answers in a row of their own, if there is room."""
+    together, apart = side_by_side(given + answers), side_by_side(given) + side_by_side(answers)
+    return together if together.count("") == 1 or len(apart) > room else apart
+
+
 def side_by_side(blocks: list[list[str]]) -> list[str]:
     """Blocks of text next to each other as far as they fit into a line, each row followed by an empty line."""
+    if not blocks:
+        return []
     lines: list[str] = []
     row: list[list[str]] = []
 
