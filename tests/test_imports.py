@@ -21,8 +21,9 @@ ROWS = [
     ["oracle.mistakes.entry"],
     [
         *("oracle.mistakes.geometry", "oracle.mistakes.conv_forward", "oracle.mistakes.bias_and_dtype"),
-        *(f"oracle.mistakes.{m}" for m in ("general", "dense", "activation", "loss", "pooling")),
+        *(f"oracle.mistakes.{m}" for m in ("general", "dense", "activation", "loss", "pooling", "tiles")),
     ],
+    ["oracle.mistakes.pool_windows"],
     [*(f"oracle.mistakes.{m}" for m in ("conv_windows", "conv_backward", "conv_dx", "another"))],
     ["oracle.mistakes"],
     ["oracle.wire", "oracle.call", "oracle.sizes", "oracle.targets", "oracle.targets.ask"],
