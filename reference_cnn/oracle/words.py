@@ -94,7 +94,8 @@ def _diagnosis(failure: Failure) -> list[str]:
     paragraphs += [f"help: {m.remedy}" for m in found]
     if all(m.kind == "convention" for m in found):
         accept = " ".join(f"--accept {m.id}" for m in found)
-        paragraphs.append(f"This is another convention; {accept} judges the rest relative to it.")
+        this, it = ("This is another convention", "it") if len(found) == 1 else ("These are other conventions", "them")
+        paragraphs.append(f"{this}; {accept} judges the rest relative to {it}.")
     if others:
         more = f" and {len(others) - LISTED} more" * (len(others) > LISTED)
         paragraphs.append(f"No question told it from: {', '.join(others[:LISTED])}{more}.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from by_hand import BY_HAND
 from diagnosing import answers, drawn_pairs, made, verdict, ways, wrong
 from scipy.special import log_softmax
 from test_mistakes import FAINT, SILENT, naive_forward
@@ -367,6 +368,7 @@ THEIRS: list[tuple[str, Function, tuple[str, ...]]] = [
         lambda dy, x, window, stride=None: avg_pool_backward(dy, x, window, stride=stride),
         ("pool-kind",),
     ),
+    *((function, implementation, (name,)) for function, implementation, name in BY_HAND),
     *(
         (name, lambda *a, f=f, by=by, **o: f(*a, **{**o, "include_padding": by}), (f"{named}divisor",))
         for name, f, named in (
