@@ -1,6 +1,6 @@
 """Derivatives from differences, each with how far it may be off; used by gradcheck."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -16,8 +16,10 @@ ULPS = 8
 MOST_STEPS = 128
 # The noise is estimated from a handful of samples, so an answer may lie this many times farther off than it says.
 NOISE_MARGIN = 8.0
-# A slope that is this part of 1 has to be visible, or else an output that never changes proves nothing.
-VISIBLE = 2.0**-10
+# So many units in the last place an output moves by a step over which a slope of 1 is seen.
+REACH = 8.0
+# Stairs that leave a larger part of a slope unknown are high.
+COARSE = 1 / 2000
 # Over fewer steps than this nobody can tell whether a function rises evenly.
 RISING = 3
 
@@ -64,9 +66,11 @@ def differences(evaluate: Callable[[Array], Array], x: Array, dz: Array) -> Diff
         # Whole numbers, or objects, that come of floats.
         centre = centre.astype(float)
     h = _steps(x.ravel())
-    ladders = [_ladder(evaluate, centre, x, i, dz, steps) for i, steps in zip(np.ndindex(x.shape), h)]
+    places = list(np.ndindex(x.shape))
+    ladders = [_ladder(evaluate, centre, x, i, dz, steps) for i, steps in zip(places, h)]
     slopes, bends, rounding = (np.array(column) for column in zip(*ladders))
-    seen = np.maximum(_scatter(h, slopes), _stairs(h, slopes, bends)[:, None])
+    stairs = np.array([_stairs(evaluate, x, i, steps, row) for i, steps, row in zip(places, h, slopes)])
+    seen = np.maximum(_scatter(h, slopes), stairs.reshape(-1, 1))
     noise = np.maximum(rounding, NOISE_MARGIN * seen) / h
     derivative, slope_error = _extrapolate(slopes, noise, (2, 4, 6, 8))
     # A difference of one-sided quotients takes E four times over a step, a central quotient twice over two.
@@ -74,6 +78,9 @@ def differences(evaluate: Callable[[Array], Array], x: Array, dz: Array) -> Diff
     kink = np.abs(jump) > 10 * jump_error
     # A jump too small to be seen would move the derivative by half of itself: the error covers it.
     error = slope_error + np.where(kink, jump_error, np.abs(jump) + jump_error) / 2
+    # Where stairs are high, it may as well be that their own slope is asked for, which is 0.
+    high = (stairs > 0) & (error > COARSE * np.abs(derivative))
+    error = np.where(high, np.maximum(error, np.abs(derivative)), error)
     found = Differences(derivative, error, np.where(kink, jump, 0))
     return Differences(*(column.reshape(x.shape) for column in found))
 
@@ -113,7 +120,7 @@ def _ladder(
             sizes[int(k)] = np.maximum(np.abs(above), np.abs(below))
             changed |= above != below
     info, place = np.finfo(centre.dtype), abs(float(x[index]))
-    hidden = 0 if changed.any() else _hidden(sizes, dz, h, info.eps)
+    hidden = 0 if changed.any() or not sizes else _hidden(evaluate, centre, x, index, dz, sizes[min(sizes)], h)
     for step, size in sizes.items():
         # An output that changes at any step is rounded at all of them, or underflows; x ± h is rounded too.
         outputs = (np.abs(dz) * (info.eps * np.where(changed, size, 0) + info.smallest_normal)).sum()
@@ -122,27 +129,38 @@ def _ladder(
     return slopes, bends, rounding
 
 
-def _hidden(sizes: Mapping[int, Array], dz: Array, h: Array, eps: float) -> float:
+def _hidden(
+    evaluate: Callable[[Array], Array],
+    centre: Array,
+    x: Array,
+    index: tuple[int, ...],
+    dz: Array,
+    size: Array,
+    h: Array,
+) -> float:
     """Which slope in E rounding swallows at the largest step, where no output changes at any."""
-    slope = eps * max((float(np.linalg.norm(dz * size)) for size in sizes.values()), default=0.0) / float(h[0])
-    # Where a slope of 1 would be seen, the outputs do not depend on the coordinate.
-    return slope if slope > VISIBLE * np.abs(dz).max(initial=0) else 0
+    eps = float(np.finfo(centre.dtype).eps)
+    reach = REACH * eps * float(size.max(initial=0))
+    # A slope of 1 would have been seen; or is seen so far away, if there is one.
+    if reach <= h[0]:
+        return 0
+    with np.errstate(all="ignore"):
+        changed = [evaluate(_moved(x, index, step)) != centre for step in (reach, -reach)]
+        return eps * float(np.linalg.norm((dz * size)[changed[0] | changed[1]])) / float(h[0])
 
 
-def _stairs(h: Array, slopes: Array, bends: Array) -> Array:
-    """How high the steps of a staircase are, per coordinate, where a function is one: else 0.
+def _stairs(evaluate: Callable[[Array], Array], x: Array, index: tuple[int, ...], h: Array, slopes: Array) -> float:
+    """How high the stairs of E are, 0 if it has none: code that rounds inside to fewer digits than it returns has.
 
-    Code that rounds inside to fewer digits than it returns does not change at all over small steps, and rises evenly
-    over large ones. Where a function that is really constant around a place rises farther away, it bends there.
+    It does not change at all over the smallest steps, and neither does it around places where it has risen.
     """
-    height = np.zeros(len(h))
-    for row, (steps, quotients, bent) in enumerate(zip(h, slopes, bends)):
-        usable = np.flatnonzero(np.isfinite(quotients))
-        rising = usable[quotients[usable] != 0]
-        even = np.abs(bent[rising]) < np.abs(quotients[rising]) / 2
-        if even.sum() >= RISING and rising[-1] != usable[-1]:
-            height[row] = (np.abs(quotients[rising]) * steps[rising])[-RISING:].max()
-    return height
+    usable = np.flatnonzero(np.isfinite(slopes))
+    rising = usable[slopes[usable] != 0]
+    if len(rising) < RISING or rising[-1] == usable[-1]:
+        return 0
+    places = [_moved(x, index, side * h[k]) for k in rising[:RISING] for side in (1, -1)]
+    level = all((evaluate(_moved(p, index, h[usable[-1]])) == evaluate(p)).all() for p in places)
+    return float((np.abs(slopes[rising]) * h[rising])[-RISING:].max()) if level else 0
 
 
 def _scatter(h: Array, slopes: Array) -> Array:

@@ -19,6 +19,7 @@ from reference_cnn._windows import Windows
 from reference_cnn.oracle import TargetError, cases, check
 from reference_cnn.oracle.cases import DTYPES
 from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.report import failure_text
 
 Functions = dict[str, Callable[..., Any]]
 
@@ -291,7 +292,9 @@ def test_who_does_not_have_the_convention_that_is_accepted_is_told_so() -> None:
     )
     assert failure is not None
     assert failure.diagnosis == ()
-    assert failure.condition == "Right by the definition itself, not by flipped-kernel: leave out --accept."
+    assert failure.condition == "Right by the definition itself, not by flipped-kernel."
+    assert "help: Judge this function without --accept flipped-kernel." in failure_text(failure)
+    assert "No known mistake" not in failure_text(failure)
 
 
 @pytest.mark.spec("ORC-D10")

@@ -219,11 +219,13 @@ def _sigmoid_prime(arguments: dict[str, Array], values: dict[str, Array]) -> Arr
     return np.asarray((8 + 2 * np.abs(z)) * values["a_prime"] + 2 * LAYERS["sigmoid"].reference(z))
 
 
-def tail(case: "Case", values: Array) -> Array:
-    """How far the derivative of a sigmoid may be off without what a·(1 − a) is granted, which is all of its tail."""
+def tail_is_lost(case: "Case", error: Array, values: Array) -> bool:
+    """Whether the derivative of a sigmoid is farther off than without what a·(1 − a) is granted, all of its tail."""
+    if case.tier == "special" or case.accept:
+        return False
     precision = Precision.of(case.dtype, case.accumulate)
     allowed = (8 + 2 * np.abs(case.arguments["z"].astype(np.float64))) * values
-    return np.asarray(precision.output_unit * allowed + precision.output_tiny)
+    return bool((error > precision.output_unit * allowed + precision.output_tiny).any())
 
 
 def _row_allowance(z: Array) -> Array:

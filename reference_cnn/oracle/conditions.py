@@ -22,7 +22,8 @@ FEWEST = 4
 ACCIDENT = 1e-6
 # Sizes that are counted up to, and those at which loops, vectors and blocks of code have their ends.
 TILES = tuple(2**k for k in range(3, 11))
-COUNTS = (*range(1, 6), *TILES)
+# Of tiles the largest that fits is the likeliest.
+COUNTS = (*TILES[::-1], *range(1, 6))
 # Fewer entries show no border, and no channel.
 PICTURE = 24
 # A pattern that says nothing of where the wrong entries are.
@@ -189,7 +190,8 @@ def _properties(case: Case) -> Iterable[str]:
     yield from (f for f in sorted(features - {"no"} - last) if not case.call.idle(f))
     yield from ('padding="same"' for _ in range(options.get("padding") == "same"))
     yield from ("no stride" for _ in range("window" in options and "stride" not in options))
-    yield "numbers that are not whole" if case.tier == "rounding" else "whole numbers"
+    whole = "exact numbers" if case.function == "softmax_backward" else "whole numbers"
+    yield whole if case.exact else "numbers that are not whole"
     first, shape = case.call.shapes[0]
     named = [(name, size) for name, size in zip(axes(case.function, first, case.rank), shape) if " " not in name]
     if not named:
@@ -215,9 +217,9 @@ def _of_windows(case: Case) -> Iterable[str]:
     windows, shapes = windows_of(case.call), dict(case.call.shapes)
     if "w" in shapes:
         # Of the forward pass, and of the kernel's gradient.
-        yield from (f"more than {n} terms in a sum" for n in TILES if math.prod(shapes["w"][1:]) > n)
+        yield from (f"more than {n} terms in a sum" for n in TILES[::-1] if math.prod(shapes["w"][1:]) > n)
         yield from (
-            f"more than {n} images times positions" for n in TILES if shapes["x"][0] * math.prod(windows.out) > n
+            f"more than {n} images times positions" for n in TILES[::-1] if shapes["x"][0] * math.prod(windows.out) > n
         )
     if any(s < e and o > 1 for s, e, o in zip(windows.stride, windows.spans, windows.out)):
         yield "windows that overlap"
@@ -229,3 +231,4 @@ def _of_windows(case: Case) -> Iterable[str]:
         yield "more padding on one side"
     if len({pad for pair in windows.pads for pad in pair}) > 1:
         yield "padding that differs"
+    yield from _more_than(math.prod(shapes.get("w", ())[2:]), "kernel entry")

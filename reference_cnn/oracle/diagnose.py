@@ -73,7 +73,8 @@ def diagnose(
         [replace(e, native=True) for e in singles], telling, every
     )
     if found and telling is exact:
-        found = _explaining(found, seen, every) or _with_another(found[0], singles, seen, every) or found
+        all_of_it = _explaining(found, seen, every) or _with_another(found[0], singles, seen, every)
+        found = all_of_it or [e for e in found if _roughly(e, seen)]
     found = found or _explaining(_pairs(singles, telling), telling, every)
     found = _told_apart(found, ask, more)
     return tuple(dict.fromkeys(e.name for e in found)) or _narrow(seen)
@@ -121,6 +122,12 @@ def _reproduces(explanation: Explanation, order: Sequence[Observation]) -> bool:
             return False
         told = told or observation.tells(predicted, explanation)
     return told
+
+
+def _roughly(explanation: Explanation, seen: Sequence[Observation]) -> bool:
+    """Whether answers to real numbers, too, are those predicted but for digits that are lost besides."""
+    function = explanation.implementation(seen[0].case)
+    return explanation.stateful or all(o.near(o.predict(function, native=explanation.native)) for o in seen)
 
 
 def _with_another(

@@ -18,6 +18,8 @@ Outputs = dict[str, Array | None]
 
 # How many units of roundoff two ways to compute the same wrong number may lie apart.
 UNITS = 8
+# How far from the largest number an answer may lie that has lost digits besides.
+ROUGHLY = 0.05
 
 
 @dataclass(frozen=True)
@@ -86,15 +88,26 @@ class Observation:
             return None
 
     def agrees(self, predicted: Outputs | None, explanation: Explanation) -> bool:
-        """Whether the answer is the one predicted; how a wrong shape or an exception comes about may differ."""
-        if self.loud(predicted):
-            return self.loud(self.outputs)
+        """Whether the answer is the one predicted; how another wrong shape or an exception comes about may differ."""
         if predicted is None or self.outputs is None:
-            return False
-        return all(
-            got is None or self.same(got, predicted[name], explanation, self.slack(name))
-            for name, got in self.outputs.items()
-        )
+            return self.loud(predicted) and self.loud(self.outputs)
+        given = [(name, got, np.asarray(predicted[name])) for name, got in self.outputs.items() if got is not None]
+        if self.loud(predicted) and any(got.shape != expected.shape for _, got, expected in given):
+            return self.loud(self.outputs)
+        return all(self.same(got, expected, explanation, self.slack(name)) for name, got, expected in given)
+
+    def near(self, predicted: Outputs | None) -> bool:
+        """Whether the answer is roughly the one predicted."""
+        if predicted is None or self.outputs is None:
+            return self.loud(predicted) and self.loud(self.outputs)
+        for name, got in self.outputs.items():
+            expected = predicted[name]
+            if got is None or expected is None or got.shape != expected.shape:
+                continue
+            far = ROUGHLY * np.abs(expected.astype(np.float64)).max(initial=0) + self.slack(name)
+            if got.dtype.kind == "c" or (np.abs(got.astype(np.float64) - expected) > far).any():
+                return False
+        return True
 
     @property
     def outputs(self) -> Outputs | None:

@@ -117,7 +117,7 @@ def _described(shown: Failure, found: list[Found], right_in: str) -> Failure:
     if shown.diagnosis:
         return replace(shown, larger=seen_best(failures, shown))
     judged = [(f.case, f.judgement.failure is not None) for f in found]
-    where, pattern, larger = condition(judged, shown.case) or scaled(failures), "", None
+    where, pattern, larger = " ".join(filter(None, (condition(judged, shown.case), scaled(failures)))), "", None
     if not where:
         where, (pattern, larger) = confined(judged, shown.case), typical(failures, shown)
     condition_in_words = " ".join(filter(None, (where, pattern, right_in)))
@@ -130,7 +130,8 @@ def _right_by_definition(found: Found) -> bool:
 
 def _unconventional(failure: Failure) -> Failure:
     names = " or ".join(failure.case.accept)
-    return replace(failure, condition=f"Right by the definition itself, not by {names}: leave out --accept.")
+    remedy = f"Judge this function without --accept {names}."
+    return replace(failure, condition=f"Right by the definition itself, not by {names}.", remedy=remedy)
 
 
 def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failure]:

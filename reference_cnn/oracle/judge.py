@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # What is wrong with an answer, the most telling first.
 Kind = Literal["values", "shape", "dtype", "purity", "exception", "crash", "hang", "note"]
+LOSES_TAIL = "loses digits where σ(z) is near 1, as σ(z)·(1 − σ(z)) does"
 KINDS: dict[str, Kind] = {"malformed": "dtype", "crash": "crash", "hang": "hang"}
 
 
@@ -160,8 +161,8 @@ def _compare(case: "Case", output: str, clause: str, got: Array) -> Judgement:
     if not wrong.any():
         if leaked.any():
             note = f"{output} is NaN also where the special value in {case.special[1]} is no factor"
-        elif case.function == "sigmoid_prime" and case.tier != "special" and (error > bounds.tail(case, value)).any():
-            note = f"{output} loses its digits where σ(z) rounds to 1, as σ(z)·(1 − σ(z)) does"
+        elif case.function == "sigmoid_prime" and bounds.tail_is_lost(case, error, value):
+            note = f"{output} {LOSES_TAIL}"
         error /= np.where(bound > 0, bound, 1)
         return Judgement(float(np.max(error, initial=0, where=~leaked)), None, note)
     with np.errstate(invalid="ignore"):  # an infinite error where either is right, and so not wrong

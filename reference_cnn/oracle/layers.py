@@ -89,4 +89,4 @@ def several(axis: str) -> str:
     """What is counted along an axis of this name: its plural."""
     if axis.startswith("axis "):
         return f"entries along {axis}"
-    return f"{axis}es" if axis.endswith("s") else f"{axis}s"
+    return f"{axis[:-1]}ies" if axis.endswith("y") else f"{axis}es" if axis.endswith("s") else f"{axis}s"

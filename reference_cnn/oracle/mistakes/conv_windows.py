@@ -85,29 +85,21 @@ def _same_only(pads: Callable[[Array, Array, Options], Any]) -> dict[str, tuple[
     return _with(lambda x, w, o: {"padding": pads(x, w, o)} if _same(o) else {})
 
 
-def _zero_before(win: Windows) -> tuple[tuple[int, int], ...]:
+def _exchanged(win: Windows) -> tuple[tuple[int, int], ...]:
     return tuple((after, before) for before, after in win.pads)
 
 
-def _lower(below: Implementation) -> Implementation:
-    def wrong(dz: Array, x: Array, w: Array, **o: Any) -> Any:
-        return below(dz, x, w, **{**o, **({"padding": _zero_before(windows(x, w, o))} if _same(o) else {})})
+def _lower(of: Callable[[Array, Any, Options], Windows]) -> Wrap:
+    """In whatever has x and its kernel or window for last arguments."""
 
-    return wrong
+    def wrap(below: Implementation) -> Implementation:
+        def wrong(*arrays: Any, **o: Any) -> Any:
+            lower = {"padding": _exchanged(of(arrays[-2], arrays[-1], o))} if _same(o) else {}
+            return below(*arrays, **{**o, **lower})
 
+        return wrong
 
-def _lower_pool(below: Implementation) -> Implementation:
-    def wrong(x: Array, window: Any, **o: Any) -> Any:
-        return below(x, window, **{**o, **({"padding": _zero_before(pooled(x, window, o))} if _same(o) else {})})
-
-    return wrong
-
-
-def _lower_pool_back(below: Implementation) -> Implementation:
-    def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Any:
-        return below(dy, x, window, **{**o, **({"padding": _zero_before(pooled(x, window, o))} if _same(o) else {})})
-
-    return wrong
+    return wrap
 
 
 def _pads_as_flat_list(x: Array, w: Array, o: Options) -> Options:
@@ -183,9 +175,9 @@ WINDOWS = (
         'Of a pair (before, after) the first goes in front; the odd zero of "same" goes after.',
         "as much padding before as after",
         merged(
-            _with(lambda x, w, o: {"padding": tuple(p[::-1] for p in windows(x, w, o).pads)}),
+            _with(lambda x, w, o: {"padding": _exchanged(windows(x, w, o))}),
             # Where they are given, and not where "same" works them out.
-            _with(lambda x, w, o: {} if _same(o) else {"padding": tuple(p[::-1] for p in windows(x, w, o).pads)}),
+            _with(lambda x, w, o: {} if _same(o) else {"padding": _exchanged(windows(x, w, o))}),
         ),
         ("MIPVerify#23✓", "root#21793✓"),
     ),
@@ -195,10 +187,9 @@ WINDOWS = (
         "Pad total // 2 before and the rest after; or keep your convention and say so.",
         'an even number of zeros, and padding other than "same"',
         {
-            **_same_only(lambda x, w, o: _zero_before(windows(x, w, o))),
-            "conv_backward": (_lower,),
-            **dict.fromkeys(("max_pool_forward", "avg_pool_forward"), (_lower_pool,)),
-            **dict.fromkeys(("max_pool_backward", "avg_pool_backward"), (_lower_pool_back,)),
+            **_same_only(lambda x, w, o: _exchanged(windows(x, w, o))),
+            "conv_backward": (_lower(windows),),
+            **{f"{kind}_pool_{way}": (_lower(pooled),) for kind in ("max", "avg") for way in ("forward", "backward")},
         },
         ("onnx, SAME_LOWER",),
         "convention",

@@ -1,6 +1,7 @@
 """Mistakes in where the windows of a pooling lie."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -102,13 +103,13 @@ def _without_dilation(below: Implementation) -> Implementation:
     return lambda *a, **o: below(*a, **{**o, "dilation": 1})
 
 
-def _rounded_up(below: Implementation) -> Implementation:
-    """One window more where one would begin in the image or before it."""
+def _rounded_up(below: Implementation, *, always: bool = False) -> Implementation:
+    """One window more where something is left, if it begins in the image or before it, or always."""
 
     def more(win: Windows) -> Iterator[tuple[int, int]]:
         for size, (before, after), span, step, out in zip(win.size, win.pads, win.spans, win.stride, win.out):
             missing = -(size + before + after - span) % step
-            yield before, after + (missing if missing and out * step < size + before else 0)
+            yield before, after + (missing if missing and (always or out * step < size + before) else 0)
 
     def wrong(x: Array, window: Any, **o: Any) -> Any:
         return below(x, window, **{**o, "padding": tuple(more(windows(x, window, o)))})
@@ -164,13 +165,13 @@ POOL_WINDOWS = (
         "You round the number of windows up (ceil_mode): the last one hangs over the end of the image.",
         "There are (size + pads − dilation·(window − 1) − 1) // stride + 1 windows: what no whole one reads is left.",
         "windows that end where the padded image ends",
-        dict.fromkeys(FORWARDS, (_rounded_up,)),
+        dict.fromkeys(FORWARDS, (_rounded_up, partial(_rounded_up, always=True))),
     ),
     Mistake(
         "pool-argmax-side",
         "You take the number of the largest element apart by the wrong side of the window: its height, not its width.",
         "row, column = divmod(number, width), or np.unravel_index(number, window).",
         "square windows",
-        {"max_pool_backward": (_divided_by_height, lambda below: _divided_by_height(below, roomy=True))},
+        {"max_pool_backward": (_divided_by_height, partial(_divided_by_height, roomy=True))},
     ),
 )

@@ -256,7 +256,7 @@ POOLING = (
             "max_pool_forward": tuple(
                 wrap for low in LOW for wrap in (_at_least(low), partial(_padded_with, fill=low))
             ),
-            "max_pool_backward": tuple(_lost(fill=low, padding=True) for low in LOW),
+            "max_pool_backward": tuple(_lost(fill=low, padding=padding) for low in LOW for padding in (True, False)),
         },
     ),
     Mistake(

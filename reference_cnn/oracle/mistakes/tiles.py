@@ -47,15 +47,15 @@ def _in_blocks(made: Callable[..., Wrap]) -> tuple[Wrap, ...]:
     return tuple(made(block, guarded=True) for block in BLOCKS) + unguarded
 
 
-def _outputs_in_tiles(tile: int, *, first: bool, biased: bool) -> Wrap:
-    """Past the last whole tile, along all axes or the last alone, there is 0, or the bias."""
+def _outputs_in_tiles(tile: int, *, along: slice, biased: bool) -> Wrap:
+    """Past the last whole tile along some of the spatial axes there is 0, or the bias."""
 
     def wrap(below: Implementation) -> Implementation:
         def wrong(x: Array, w: Array, b: Any = None, **o: Any) -> Array:
             z = below(x, w, b, **o)
             rest = 0 if b is None or not biased else b.reshape(-1, *[1] * (z.ndim - 2))
             past = np.zeros(z.shape, bool)
-            for axis in range(2 if first else z.ndim - 1, z.ndim):
+            for axis in range(2, z.ndim)[along]:
                 end: Any = (*[slice(None)] * axis, slice(_whole(z.shape[axis], tile, guarded=False), None))
                 past[end] = True
             return np.asarray(np.where(past, rest, z)).astype(z.dtype)
@@ -98,9 +98,9 @@ TILES = (
         "a whole number of tiles",
         {
             "conv_forward": tuple(
-                _outputs_in_tiles(tile, first=first, biased=biased)
+                _outputs_in_tiles(tile, along=along, biased=biased)
                 for tile in BLOCKS
-                for first in (True, False)
+                for along in (slice(None), slice(-1, None), slice(1))
                 for biased in (True, False)
             )
         },
