@@ -124,6 +124,9 @@ class Observation:
         """Whether an answer that agrees is evidence: it is wrong, and by its numbers."""
         if not self.wrong or predicted is None or self.outputs is None:
             return False
+        # Many pairs leave nothing but 0, and so does somebody who has computed nothing.
+        if len(explanation.steps) > 1 and not any(np.any(value) for value in predicted.values()):
+            return False
         return any(
             got is not None
             and self.same(got, predicted[name], explanation, self.slack(name))
