@@ -169,7 +169,8 @@ def _nameless(axis: str) -> bool:
 
 
 def _numbered(axis: str, numbers: str) -> str:
-    """Places along an axis, "row 0 and 2", or "indices 0 and 2 of axis 1"."""
+    """Places along an axis, "rows 0 and 2", or "indices 0 and 2 of axis 1"."""
     if _nameless(axis):
         return f"{'indices' if ' and ' in numbers else 'index'} {numbers} of {axis}"
-    return f"{axis} {numbers}"
+    several = ("es" if axis.endswith("s") else "s") * (" and " in numbers)
+    return f"{axis}{several} {numbers}"

@@ -130,12 +130,15 @@ def test_a_wrong_shape_and_an_exception_agree_with_each_other_and_with_no_number
     raised, wrong_shape, numbers = seen(BACK, "refused"), seen(BACK, db=np.zeros(5)), seen(BACK)
     for observation in (raised, wrong_shape):
         assert observation.agrees(None, PLAIN)
-        assert observation.agrees(short, PLAIN)
+        # Of two wrong shapes, one is not the other.
+        assert observation.agrees(short, PLAIN) is (observation is raised)
         assert not observation.agrees(right, PLAIN)
         assert not observation.tells(None, PLAIN)
     assert not numbers.agrees(None, PLAIN)
     assert not numbers.agrees(short, PLAIN)
     assert numbers.agrees(right, PLAIN)
+    assert wrong_shape.agrees({**right, "db": np.zeros(5)}, PLAIN)
+    assert not wrong_shape.agrees({**right, "db": np.ones(5)}, PLAIN)
     assert not raised.tells(right, PLAIN)
 
 

@@ -47,7 +47,7 @@ PATTERNS: list[tuple[str, Any, str]] = [
         "60 of 120 entries are wrong, all at the first and last row",
     ),
     ("a channel", with_entries((slice(None), 0)), "60 of 120 entries are wrong, all at channel 0"),
-    ("two columns", with_entries((..., [0, 2])), "48 of 120 entries are wrong, all at column 0 and 2"),
+    ("two columns", with_entries((..., [0, 2])), "48 of 120 entries are wrong, all at columns 0 and 2"),
     ("later images", with_entries(slice(1, None)), "80 of 120 entries are wrong, all from image 1 on"),
     ("negative ones", abs(RIGHT), "40 of 120 entries are wrong, those that should be negative"),
     ("positive ones", np.minimum(RIGHT, 0), "79 of 120 entries are wrong, those that should be positive"),

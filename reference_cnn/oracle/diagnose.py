@@ -75,7 +75,8 @@ def diagnose(
     if found and telling is exact:
         all_of_it = _explaining(found, seen, every) or _with_another(found[0], singles, seen, every)
         found = all_of_it or [e for e in found if _roughly(e, seen)]
-    found = found or _explaining(_pairs(singles, telling), telling, every)
+    if not found:
+        found = [e for e in _explaining(_pairs(singles, telling), telling, every) if _roughly(e, seen)]
     found = _told_apart(found, ask, more)
     return tuple(dict.fromkeys(e.name for e in found)) or _narrow(seen)
 
