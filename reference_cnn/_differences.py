@@ -18,8 +18,8 @@ MOST_STEPS = 128
 NOISE_MARGIN = 8.0
 # So many units in the last place an output moves by a step over which a slope of 1 is seen.
 REACH = 8.0
-# Stairs that leave a larger part of a slope unknown are high.
-COARSE = 1 / 2000
+# A derivative known no better than this share of the argument's largest one could not tell a factor of 1.001 from 1.
+RESOLUTION = 5e-4
 # Over fewer steps than this nobody can tell whether a function rises evenly.
 RISING = 3
 
@@ -79,7 +79,7 @@ def differences(evaluate: Callable[[Array], Array], x: Array, dz: Array) -> Diff
     # A jump too small to be seen would move the derivative by half of itself: the error covers it.
     error = slope_error + np.where(kink, jump_error, np.abs(jump) + jump_error) / 2
     # Where stairs are high, it may as well be that their own slope is asked for, which is 0.
-    high = (stairs > 0) & (error > COARSE * np.abs(derivative))
+    high = (stairs > 0) & (error > RESOLUTION * np.abs(derivative))
     error = np.where(high, np.maximum(error, np.abs(derivative)), error)
     found = Differences(derivative, error, np.where(kink, jump, 0))
     return Differences(*(column.reshape(x.shape) for column in found))

@@ -208,15 +208,19 @@ def _sum_bound(
 Allowance = Callable[[dict[str, Array], dict[str, Array]], Array]
 
 
+def _relative(z: Array, values: Array) -> Array:
+    return np.asarray((8 + 2 * np.abs(z)) * values)
+
+
 def _sigmoid(arguments: dict[str, Array], values: dict[str, Array]) -> Array:
     """(8 + 2|z|)·a [RND-N2]."""
-    return np.asarray((8 + 2 * np.abs(arguments["z"])) * values["a"])
+    return _relative(arguments["z"], values["a"])
 
 
 def _sigmoid_prime(arguments: dict[str, Array], values: dict[str, Array]) -> Array:
     """(8 + 2|z|)·a′, and 2·a absolutely: a·(1 − a) is everybody's formula [RND-N2]."""
     z = arguments["z"]
-    return np.asarray((8 + 2 * np.abs(z)) * values["a_prime"] + 2 * LAYERS["sigmoid"].reference(z))
+    return np.asarray(_relative(z, values["a_prime"]) + 2 * LAYERS["sigmoid"].reference(z))
 
 
 def tail_is_lost(case: "Case", error: Array, values: Array) -> bool:
@@ -224,7 +228,7 @@ def tail_is_lost(case: "Case", error: Array, values: Array) -> bool:
     if case.tier == "special" or case.accept:
         return False
     precision = Precision.of(case.dtype, case.accumulate)
-    allowed = (8 + 2 * np.abs(case.arguments["z"].astype(np.float64))) * values
+    allowed = _relative(case.arguments["z"].astype(np.float64), values)
     return bool((error > precision.output_unit * allowed + precision.output_tiny).any())
 
 

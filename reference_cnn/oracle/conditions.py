@@ -20,10 +20,10 @@ Property = tuple[str, list[bool]]
 FEWEST = 4
 # What some right cases have too is said if all wrong ones would have it by accident no more often than that.
 ACCIDENT = 1e-6
-# Sizes that are counted up to, and those at which loops, vectors and blocks of code have their ends.
-TILES = tuple(2**k for k in range(3, 11))
-# Of tiles the largest that fits is the likeliest.
-COUNTS = (*TILES[::-1], *range(1, 6))
+# Sizes at which vectors and blocks of code have their ends; of those that fit the largest is the likeliest.
+ENDS = tuple(2**k for k in range(10, 2, -1))
+# Sizes above which something may go wrong.
+COUNTS = (*ENDS, *range(1, 6))
 # Fewer entries show no border, and no channel.
 PICTURE = 24
 # A pattern that says nothing of where the wrong entries are.
@@ -188,8 +188,10 @@ def _properties(case: Case) -> Iterable[str]:
     # Whether the windows of a pooling overlap says more than that their stride is not theirs.
     last = {"stride"} if "window" in options else set()
     yield from (f for f in sorted(features - {"no"} - last) if not case.call.idle(f))
-    yield from ('padding="same"' for _ in range(options.get("padding") == "same"))
-    yield from ("no stride" for _ in range("window" in options and "stride" not in options))
+    if options.get("padding") == "same":
+        yield 'padding="same"'
+    if "window" in options and "stride" not in options:
+        yield "no stride"
     whole = "exact numbers" if case.function == "softmax_backward" else "whole numbers"
     yield whole if case.exact else "numbers that are not whole"
     first, shape = case.call.shapes[0]
@@ -217,9 +219,9 @@ def _of_windows(case: Case) -> Iterable[str]:
     windows, shapes = windows_of(case.call), dict(case.call.shapes)
     if "w" in shapes:
         # Of the forward pass, and of the kernel's gradient.
-        yield from (f"more than {n} terms in a sum" for n in TILES[::-1] if math.prod(shapes["w"][1:]) > n)
+        yield from (f"more than {n} terms in a sum" for n in ENDS if math.prod(shapes["w"][1:]) > n)
         yield from (
-            f"more than {n} images times positions" for n in TILES[::-1] if shapes["x"][0] * math.prod(windows.out) > n
+            f"more than {n} images times positions" for n in ENDS if shapes["x"][0] * math.prod(windows.out) > n
         )
     if any(s < e and o > 1 for s, e, o in zip(windows.stride, windows.spans, windows.out)):
         yield "windows that overlap"

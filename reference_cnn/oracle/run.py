@@ -232,6 +232,12 @@ def _reproduce(target: Target, case: Case, how: Options, everything: Options | N
 
 def _flag(name: str, value: Any) -> str:
     """An option as the command takes it, memory in MiB."""
-    if value is True:
-        return f" --{name}"
-    return f" --{name} {value // 2**20 if name == 'memory' else f'{value:g}' if name == 'timeout' else value}"
+    match name:
+        case "strict":
+            return " --strict"
+        case "memory":
+            return f" --memory {value // 2**20}"
+        case "timeout":
+            return f" --timeout {value:g}"
+        case _:
+            return f" --{name} {value}"

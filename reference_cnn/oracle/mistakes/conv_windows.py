@@ -19,7 +19,6 @@ from reference_cnn.oracle.mistakes.entry import (
     merged,
 )
 from reference_cnn.oracle.mistakes.geometry import (
-    ORDERS,
     Places,
     convolved,
     correlated,
@@ -40,6 +39,12 @@ def _options(change: Callable[[Array, Array, Options], Options]) -> Wrap:
 
 
 Order = Callable[[tuple[int, ...]], tuple[int, ...]]
+# What people take for a value per axis: the reverse order, that of the first or the last axis for all.
+ORDERS: tuple[Order, ...] = (
+    lambda s: s[::-1],
+    lambda s: (s[0],) * len(s),
+    lambda s: (s[-1],) * len(s),
+)
 
 
 def _of_another_axis(name: str, *more: Order) -> dict[str, tuple[Wrap, ...]]:

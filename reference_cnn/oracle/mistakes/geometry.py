@@ -12,6 +12,16 @@ from reference_cnn.oracle.mistakes.entry import Options
 # Per spatial axis, which element of the input tap k of window o reads: (O, K).
 Places = list[Array]
 
+# What crops an axis of a padded gradient wrongly, given the size that is left and the pads: a slice.
+CROPS: tuple[Callable[[int, tuple[int, int]], slice], ...] = (
+    lambda size, p: slice(p[1], p[1] + size),
+    lambda size, p: slice(None),
+    lambda size, p: slice(p[0], -p[1]),
+    lambda size, p: slice(0, size),
+)
+# The letters of output axes and of the kernel's.
+OUTPUTS, KERNEL = "opqrst", "hijklm"
+
 
 def windows(x: Array, w: Array, o: Options) -> Windows:
     """Where the windows of a call lie."""
@@ -28,22 +38,6 @@ def places(win: Windows, stride: Any = None, dilation: Any = None, kernel: Any =
             win.out, kernel or win.kernel, stride or win.stride, dilation or win.dilation, win.pads
         )
     ]
-
-
-# What crops an axis of a padded gradient wrongly, given the size that is left and the pads: a slice.
-CROPS: tuple[Callable[[int, tuple[int, int]], slice], ...] = (
-    lambda size, p: slice(p[1], p[1] + size),
-    lambda size, p: slice(None),
-    lambda size, p: slice(p[0], -p[1]),
-    lambda size, p: slice(0, size),
-)
-# What people take for a value per axis: the reverse order, that of the first or the last axis for all.
-ORDERS: tuple[Callable[[tuple[int, ...]], tuple[int, ...]], ...] = (
-    lambda s: s[::-1],
-    lambda s: (s[0],) * len(s),
-    lambda s: (s[-1],) * len(s),
-)
-OUTPUTS, KERNEL = "opqrst", "hijklm"
 
 
 def _read(x: Array, groups: int, where: Places) -> tuple[Array, str]:

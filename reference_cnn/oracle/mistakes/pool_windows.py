@@ -10,40 +10,27 @@ from reference_cnn._validate import Array
 from reference_cnn._windows import Index, Windows
 from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, Options, Wrap
 from reference_cnn.oracle.mistakes.geometry import CROPS
-from reference_cnn.oracle.mistakes.pooling import windows
+from reference_cnn.oracle.mistakes.pooling import interior, shared, tap_values, windows
 
-FORWARDS, BACKWARDS = ("max_pool_forward", "avg_pool_forward"), ("max_pool_backward", "avg_pool_backward")
+FORWARDS = ("max_pool_forward", "avg_pool_forward")
 Back = Callable[[Array, Array, Windows, Options], Array]
 
 
-def _reads(x: Array, win: Windows, fill: float) -> Array:
-    """What each tap reads, (|K|, N, C, *O), with `fill` for padding."""
-    whole, inside = win.padded(x.shape, np.float64)
-    whole[...] = fill
-    inside[...] = x
-    return win.view(whole).reshape(-1, *x.shape[:2], *win.out)
+def _reads(x: Array, win: Windows) -> Array:
+    """What each tap reads, numbered, (|K|, N, C, *O), with −∞ for padding."""
+    return tap_values(x.astype(np.float64), win, -np.inf).reshape(-1, *x.shape[:2], *win.out)
 
 
 def _to_the_largest(dy: Array, x: Array, win: Windows, o: Options) -> Array:
     """The gradient of the padded image: each dy to the first maximum of its window."""
     whole, _ = win.padded(x.shape, np.float64)
-    view, winner = win.view(whole, writeable=True), _reads(x, win, -np.inf).argmax(axis=0)
+    view, winner = win.view(whole, writeable=True), _reads(x, win).argmax(axis=0)
     for number, k in enumerate(np.ndindex(win.kernel)):
         view[k] += np.where(winner == number, dy, 0)
     return whole
 
 
-def _to_all(dy: Array, x: Array, win: Windows, o: Options) -> Array:
-    """The gradient of the padded image: each dy in equal parts to what its window reads."""
-    whole, _ = win.padded(x.shape, np.float64)
-    counts = _reads(np.ones((1, 1, *x.shape[2:])), win, float(o.get("include_padding", False))).sum(axis=0)
-    view = win.view(whole, writeable=True)
-    for k in np.ndindex(win.kernel):
-        view[k] += dy.astype(np.float64) / np.maximum(counts, 1)
-    return whole
-
-
-BACK: dict[str, Back] = {"max_pool_backward": _to_the_largest, "avg_pool_backward": _to_all}
+BACK: dict[str, Back] = {"max_pool_backward": _to_the_largest, "avg_pool_backward": shared}
 
 
 def _gradient(back: Back, change: Callable[[Windows, Options], Windows]) -> Wrap:
@@ -52,9 +39,7 @@ def _gradient(back: Back, change: Callable[[Windows, Options], Windows]) -> Wrap
     def wrap(below: Implementation) -> Implementation:
         def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
             win = windows(x, window, o)
-            whole = back(dy, x, change(win, o), o)
-            inside: Index = (..., *(slice(p, p + i) for i, (p, _) in zip(win.size, win.pads)))
-            return whole[inside].astype(dy.dtype)
+            return interior(back(dy, x, change(win, o), o), win).astype(dy.dtype)
 
         return wrong
 
@@ -93,7 +78,7 @@ def _neighbours(win: Windows, o: Options) -> Windows:
 
 def _undilated(below: Implementation) -> Implementation:
     def wrong(x: Array, window: Any, **o: Any) -> Array:
-        reads = _reads(x, _neighbours(windows(x, window, o), o), -np.inf)
+        reads = _reads(x, _neighbours(windows(x, window, o), o))
         return np.asarray(reads.max(axis=0)).astype(x.dtype)
 
     return wrong
@@ -122,7 +107,7 @@ def _divided_by_height(below: Implementation, *, roomy: bool = False) -> Impleme
 
     def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
         win = windows(x, window, o)
-        winner = _reads(x, win, -np.inf).argmax(axis=0)
+        winner = _reads(x, win).argmax(axis=0)
         tap = np.unravel_index(winner, win.kernel[::-1])
         where = [
             np.arange(out).reshape(-1, *[1] * (len(win.out) - 1 - axis)) * step + k * gap
@@ -133,8 +118,7 @@ def _divided_by_height(below: Implementation, *, roomy: bool = False) -> Impleme
         images, channels = np.ix_(*map(np.arange, x.shape[:2]))
         n, c = (a.reshape(*a.shape, *[1] * len(win.out)) for a in (images, channels))
         np.add.at(whole, tuple(np.broadcast_arrays(n, c, *where)), dy)
-        inside: Index = (..., *(slice(p, p + i) for i, (p, _) in zip(win.size, win.pads)))
-        return whole[inside].astype(dy.dtype)
+        return interior(whole, win).astype(dy.dtype)
 
     return wrong
 

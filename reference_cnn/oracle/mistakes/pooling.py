@@ -7,24 +7,12 @@ from typing import Any
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn._windows import Windows
+from reference_cnn._windows import Index, Windows
 from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, Options, Wrap, answering
 
 # What people take for −∞: the lowest numbers of 16, 32 bits and of float32 among it.
 LOW = (
-    -1e9,
-    -1,
-    -100,
-    -999,
-    -1e3,
-    -9999,
-    -1e4,
-    -65504,
-    -1e5,
-    -1e6,
-    -(2.0**31),
-    -1e10,
-    -1e38,
+    *(-1e9, -1, -100, -999, -1e3, -9999, -1e4, -65504, -1e5, -1e6, -(2.0**31), -1e10, -1e38),
     -float(np.finfo(np.float32).max),
 )
 
@@ -36,7 +24,7 @@ def windows(x: Array, window: Any, o: Options) -> Windows:
     return Windows.of("mistake", x.shape[2:], kernel, stride, o.get("padding", 0), o.get("dilation", 1))
 
 
-def _taps(x: Array, win: Windows, fill: float) -> Array:
+def tap_values(x: Array, win: Windows, fill: float) -> Array:
     """What each tap reads, (*K, N, C, *O), with `fill` for padding."""
     whole, inside = win.padded(x.shape, x.dtype)
     whole[...] = fill
@@ -47,13 +35,18 @@ def _taps(x: Array, win: Windows, fill: float) -> Array:
 def pooled(x: Array, window: Any, o: Options, fill: float) -> tuple[Array, tuple[int, ...]]:
     """What each tap reads, (*K, N, C, *O), with `fill` for padding; and which axes are the window's."""
     win = windows(x, window, o)
-    return _taps(x, win, fill), tuple(range(len(win.kernel)))
+    return tap_values(x, win, fill), tuple(range(len(win.kernel)))
+
+
+def counted(win: Windows, o: Options) -> Array:
+    """How many elements each window has, (1, 1, *O): those of x, or with the padding if that is to be counted."""
+    ones = tap_values(np.ones((1, 1, *win.size)), win, float(o.get("include_padding", False)))
+    return np.asarray(ones.sum(axis=tuple(range(len(win.kernel)))))
 
 
 def elements(x: Array, window: Any, o: Options) -> Array:
-    """How many elements a window has, (1, 1, *O): those of x, or with the padding if that is to be counted."""
-    ones, axes = pooled(np.ones((1, 1, *x.shape[2:])), window, o, float(o.get("include_padding", False)))
-    return np.asarray(ones.sum(axis=axes))
+    """The same for the windows of a call."""
+    return counted(windows(x, window, o), o)
 
 
 def _padded_with(below: Implementation, fill: float = 0) -> Implementation:
@@ -97,7 +90,7 @@ def _first_if_none(below: Implementation) -> Implementation:
     def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
         win = windows(x, window, o)
         whole, inside = win.padded(x.shape, np.float64)
-        reads = _taps(x, win, -np.inf)
+        reads = tap_values(x, win, -np.inf)
         none = reads.max(axis=tuple(range(len(win.kernel)))) <= 0
         win.view(whole, writeable=True)[(0,) * len(win.kernel)] += np.where(none, dy, 0)
         return np.asarray(below(np.where(none, 0, dy), x, window, **o) + inside.astype(dy.dtype))
@@ -105,21 +98,32 @@ def _first_if_none(below: Implementation) -> Implementation:
     return wrong
 
 
+def shared(dy: Array, x: Array, win: Windows, o: Options) -> Array:
+    """The gradient of the padded image: each dy in equal parts to what its window, anywhere, reads."""
+    whole, _ = win.padded(x.shape, np.float64)
+    targets, share = win.view(whole, writeable=True), dy.astype(np.float64) / np.maximum(counted(win, o), 1)
+    for k in np.ndindex(win.kernel):
+        targets[k] += share
+    return whole
+
+
+def interior(whole: Array, win: Windows) -> Array:
+    """What of the padded image is the image."""
+    inside: Index = (..., *(slice(p, p + i) for i, (p, _) in zip(win.size, win.pads)))
+    return np.asarray(whole[inside])
+
+
 def spread(dy: Array, x: Array, window: Any, o: Options) -> Array:
     """Gradients of an average, for windows that may be dilated too."""
     win = windows(x, window, o)
-    whole, inside = win.padded(x.shape, np.float64)
-    targets, share = win.view(whole, writeable=True), dy.astype(np.float64) / elements(x, window, o)
-    for k in np.ndindex(win.kernel):
-        targets[k] += share
-    return inside.astype(dy.dtype)
+    return interior(shared(dy, x, win, o), win).astype(dy.dtype)
 
 
 def _all_ties(below: Implementation) -> Implementation:
     def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
         win = windows(x, window, o)
         whole, inside = win.padded(x.shape, np.float64)
-        targets, taps = win.view(whole, writeable=True), _taps(x.astype(np.float64), win, -np.inf)
+        targets, taps = win.view(whole, writeable=True), tap_values(x.astype(np.float64), win, -np.inf)
         top = taps.max(axis=tuple(range(len(win.kernel))))
         for k in np.ndindex(win.kernel):
             targets[k] += np.where(taps[k] == top, dy.astype(np.float64), 0)
@@ -134,7 +138,7 @@ def _overwriting_max(below: Implementation, *, whole: bool = False, ties: bool =
     def wrong(dy: Array, x: Array, window: Any, **o: Any) -> Array:
         win = windows(x, window, o)
         room, inside = win.padded(x.shape, dy.dtype)
-        view, reads = win.view(room, writeable=True), _taps(x, win, -np.inf)
+        view, reads = win.view(room, writeable=True), tap_values(x, win, -np.inf)
         for n, c, *p in np.ndindex(dy.shape):
             one = reads[(..., n, c, *p)]
             top = one == one.max() if ties else np.arange(one.size).reshape(one.shape) == np.argmax(one)
