@@ -145,8 +145,16 @@ def _hidden(
     if reach <= h[0]:
         return 0
     with np.errstate(all="ignore"):
-        changed = [evaluate(_moved(x, index, step)) != centre for step in (reach, -reach)]
-        return eps * float(np.linalg.norm((dz * size)[changed[0] | changed[1]])) / float(h[0])
+        changed = _changed(evaluate, centre, _moved(x, index, reach), _moved(x, index, -reach))
+        return eps * float(np.linalg.norm((dz * size)[changed])) / float(h[0])
+
+
+def _changed(evaluate: Callable[[Array], Array], centre: Array, *places: Array) -> Array:
+    """Which outputs change at far places; so far away forward may refuse, and then any may."""
+    try:
+        return np.asarray(np.any([evaluate(place) != centre for place in places], axis=0))
+    except Exception:
+        return np.ones(centre.shape, bool)
 
 
 def _stairs(evaluate: Callable[[Array], Array], x: Array, index: tuple[int, ...], h: Array, slopes: Array) -> float:

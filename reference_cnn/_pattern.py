@@ -11,6 +11,8 @@ from reference_cnn._validate import Array
 Candidate = tuple[str, Array, Array | float]
 # How far along an axis an answer may have been shifted.
 FARTHEST = 2
+# So many wrong entries have one value by accident.
+ACCIDENTAL = 2
 # Between patterns that both hold.
 ALTERNATIVE = ", or "
 # Along a longer axis no other order is looked for: nobody would read it.
@@ -48,6 +50,11 @@ def describe(
     share = f"{wrong.sum()} of {wrong.size} entries {'is' if wrong.sum() == 1 else 'are'} wrong"
     places = [p for axis, name in enumerate(axes) if (p := _place(wrong, axis, name, (groups or {}).get(name, 1)))]
     signs = [words for words, where in _signs(expected, argument) if np.array_equal(wrong, where)]
+    values = np.unique(got[wrong])
+    # What starts from a number, or is cut off at one; two that are equal may be so by accident.
+    constant = wrong.sum() > ACCIDENTAL and values.size == 1 and np.isfinite(values[0]) and values[0] != 0
+    if constant and not (signs and argument is not None):
+        return f"{share}, all {values[0]:g}"
     # A few entries lie at certain places of several axes by accident, but have a sign in common more rarely; where each
     # entry is computed of one number, places mean nothing.
     if signs and (argument is not None or len(places) != 1):

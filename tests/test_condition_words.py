@@ -52,6 +52,9 @@ PROPERTIES = [
     ("conv_forward", "x=1x1x4 w=1x1x3 padding=same", "x=1x1x4 w=1x1x3 padding=1", 'padding="same"'),
     ("conv_forward", "x=1x9x2 w=1x9x1", "x=1x9x2 w=1x8x1 stride=2", "more than 8 terms in a sum"),
     ("conv_forward", "x=3x1x6 w=1x1x1", "x=3x1x6 w=1x1x1 stride=2", "more than 16 images times positions"),
+    ("relu", "z=3 scale=1e-7", "z=3 scale=1e-6", "tiny numbers"),
+    ("softmax", "z=3 scale=17", "z=3 scale=16", "large numbers"),
+    ("dense_forward", "x=1x1 w=1x1 scale=32", "x=1x1 w=1x1 scale=16", "numbers of very different sizes"),
     ("dense_forward", "x=9x1 w=1x1", "x=7x1 w=1x1", "more than 8 examples"),
     (
         "conv_forward",

@@ -148,6 +148,16 @@ def by_loops(values: Array, noise: Array, powers: tuple[int, ...]) -> tuple[floa
     return best, error
 
 
+@pytest.mark.spec("GRAD-D2")
+def test_a_forward_may_refuse_what_is_far_away() -> None:
+    def forward(x: Array) -> Array:
+        if abs(x).max() > 9:
+            raise ValueError("out of range")
+        return np.full_like(x, 1e18)
+
+    assert check_gradient(forward, lambda dz, x: 0 * dz, [np.ones(2)]).verdict == "unclear"
+
+
 def half(z: Array) -> Array:
     """The square, computed with 11 bits and returned with 53."""
     return (z.astype(np.float16) ** 2).astype(z.dtype)

@@ -290,6 +290,20 @@ def test_an_answer_that_is_wider_than_the_dtype_is_not_rounded_before_it_is_judg
     assert judge(case, answered(case)).worst > 0
 
 
+@pytest.mark.spec("ORC-D16")
+def test_a_gradient_with_the_shape_of_another_is_said_to_have_it() -> None:
+    right = {n: value_of(BACKWARD, n) for n in ("dx", "dw", "db")}
+    dw, db = right["dw"], right["db"]
+    failure = judge(BACKWARD, answered(BACKWARD, dw=db, db=dw)).failure
+    assert failure is not None
+    assert failure.message == "dw has shape (2,), expected (4, 2): the shape of db"
+    # What is transposed may have it by accident.
+    square = Case("dense_backward", notation.read("x=2x4 w=4x2"))
+    transposed = judge(square, answered(square, dw=value_of(square, "dw").T)).failure
+    assert transposed is not None
+    assert transposed.message == "dw has shape (2, 4), expected (4, 2)"
+
+
 @pytest.mark.spec("ORC-N3", "RND-N2")
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
 def test_a_derivative_that_loses_its_tail_is_noted_and_strictly_wrong(dtype: str) -> None:

@@ -20,6 +20,7 @@ from reference_cnn.oracle import TargetError, cases, check
 from reference_cnn.oracle.cases import DTYPES
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.report import failure_text
+from reference_cnn.oracle.targets import UsageError
 
 Functions = dict[str, Callable[..., Any]]
 
@@ -295,6 +296,8 @@ def test_who_does_not_have_the_convention_that_is_accepted_is_told_so() -> None:
     assert failure.condition == "Right by the definition itself, not by flipped-kernel."
     assert "help: Judge this function without --accept flipped-kernel." in failure_text(failure)
     assert "No known mistake" not in failure_text(failure)
+    assert "[ORC-D10]" in failure_text(failure)
+    assert "more: reference-cnn explain ORC-D10" in failure_text(failure)
 
 
 @pytest.mark.spec("ORC-D10")
@@ -340,6 +343,18 @@ def test_the_report_in_words_and_as_json() -> None:
     with pytest.raises(AssertionError, match="conv_backward: wrong in"):
         report.raise_for_failures()
     check("reference", functions=["sigmoid"]).raise_for_failures()
+
+
+@pytest.mark.spec("ORC-D4")
+def test_names_and_seconds_come_in_any_form() -> None:
+    named: Any
+    for named in (["relu"], ("relu",), {"relu": None}.keys(), np.array(["relu"])):
+        assert list(check("reference", functions=named, timeout=np.float64(9)).results) == ["relu"]
+    wrong: dict[str, Any]
+    for wrong in ({"timeout": None}, {"timeout": "9"}, {"timeout": float("nan")}, {"functions": iter(["relu"])},
+                  {"functions": 5}, {"accept": None}, {"accept": "relu-mask"}):  # fmt: skip
+        with pytest.raises(UsageError, match=next(iter(wrong))):
+            check("reference", **wrong)
 
 
 @pytest.mark.spec("ORC-D1")

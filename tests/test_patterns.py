@@ -47,6 +47,12 @@ PATTERNS: list[tuple[str, Any, str]] = [
         "60 of 120 entries are wrong, all at the first and last row",
     ),
     ("a channel", with_entries((slice(None), 0)), "60 of 120 entries are wrong, all at channel 0"),
+    ("no less than -20", np.maximum(RIGHT, -20), "20 of 120 entries are wrong, all -20"),
+    (
+        "two that are no more than 77",
+        np.minimum(RIGHT, 77),
+        "2 of 120 entries are wrong, all at image 2 (the last) and at rows 1 and 2 and at columns 1 and 4",
+    ),
     ("two columns", with_entries((..., [0, 2])), "48 of 120 entries are wrong, all at columns 0 and 2"),
     ("later images", with_entries(slice(1, None)), "80 of 120 entries are wrong, all from image 1 on"),
     ("negative ones", abs(RIGHT), "40 of 120 entries are wrong, those that should be negative"),

@@ -20,6 +20,8 @@ Property = tuple[str, list[bool]]
 FEWEST = 4
 # What some right cases have too is said if all wrong ones would have it by accident no more often than that.
 ACCIDENT = 1e-6
+# What scale is no longer ordinary.
+SCALES = (1e-6, 16)
 # Sizes at which vectors and blocks of code have their ends; of those that fit the largest is the likeliest.
 ENDS = tuple(2**k for k in range(10, 2, -1))
 # Sizes above which something may go wrong.
@@ -194,6 +196,10 @@ def _properties(case: Case) -> Iterable[str]:
         yield "no stride"
     whole = "exact numbers" if case.function == "softmax_backward" else "whole numbers"
     yield whole if case.exact else "numbers that are not whole"
+    if case.call.scale < SCALES[0]:
+        yield "tiny numbers"
+    if case.call.scale > SCALES[1]:
+        yield "numbers of very different sizes" if "w" in shapes else "large numbers"
     first, shape = case.call.shapes[0]
     named = [(name, size) for name, size in zip(axes(case.function, first, case.rank), shape) if " " not in name]
     if not named:

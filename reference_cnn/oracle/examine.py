@@ -131,7 +131,8 @@ def _right_by_definition(found: Found) -> bool:
 def _unconventional(failure: Failure) -> Failure:
     names = " or ".join(failure.case.accept)
     remedy = f"Judge this function without --accept {names}."
-    return replace(failure, condition=f"Right by the definition itself, not by {names}.", remedy=remedy)
+    said = f"Right by the definition itself, not by {names}."
+    return replace(failure, condition=said, remedy=remedy, clause="ORC-D10")
 
 
 def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failure]:

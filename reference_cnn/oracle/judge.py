@@ -141,6 +141,9 @@ def _compare(case: "Case", output: str, clause: str, got: Array) -> Judgement:
     got = got.astype(value.dtype)
     if got.shape != value.shape:
         message = f"{output} has shape {got.shape}, expected {value.shape}"
+        # Gradients in another order; what has the same sizes in another order may be transposed.
+        if sorted(got.shape) != sorted(value.shape):
+            message += "".join(f": the shape of {n}" for n, e in case.expected.items() if e.value.shape == got.shape)
         return Judgement(np.inf, Failure(case, "shape", message, clause, output, answer=got, right=value))
     if case.call.special == TIES and not case.accept:
         got = gathered(case, got)

@@ -1,11 +1,12 @@
 """Ask a target everything, one function after the other, and put the verdicts together."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import cache, partial
+from numbers import Real
 from typing import Any
 
 from reference_cnn.oracle import notation, numbers
@@ -119,6 +120,8 @@ def check(
         raise UsageError(f"check: layout must be one of {', '.join(LAYOUTS)}, is {layout!r}")
     if jobs < 1 or (in_process and (jobs > 1 or executor)):
         raise UsageError(f"check: jobs must be at least 1, and 1 in process; is {jobs}")
+    if not _names(accept) or not (functions is None or (_names(functions) and len(functions))):
+        raise UsageError(f"check: functions and accept must be lists of names, are {functions!r} and {accept!r}")
     chosen: dict[str, Any] = {
         "dtype": dtype,
         "rank": rank,
@@ -128,12 +131,8 @@ def check(
         "accept": tuple(accept),
         "algorithm": algorithm,
     }
-    if not isinstance(timeout, float | int) or not timeout > 0:
+    if not _positive(timeout):
         raise UsageError(f"check: timeout must be a number of seconds above 0, is {timeout!r}")
-    if not isinstance(accept, list | tuple) or not (
-        functions is None or (isinstance(functions, list | tuple) and functions)
-    ):
-        raise UsageError(f"check: functions and accept must be lists of names, are {functions!r} and {accept!r}")
     standard = {f: cases(f, **chosen) for f in (LAYERS if functions is None else functions)}
     questions = standard if case is None else _one_question(standard, case)
     limits: dict[str, Any] = {"timeout": timeout, "memory": memory}
@@ -181,6 +180,15 @@ def check(
         results = compared(results, offered)
         remarks = crew.remarks if crew else (UNSENT,) * (jobs > 1 or executor is not None)
     return Report(found.name, dtype, seed, results, found.in_process, remarks, algorithm, tuple(accept))
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, Real) and float(value) > 0
+
+
+def _names(value: Any) -> bool:
+    """Whether it may be a list of names: has a length, and can be gone through, but is no text."""
+    return isinstance(value, Collection) and not isinstance(value, str)
 
 
 def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[Case]]:

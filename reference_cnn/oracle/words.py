@@ -31,6 +31,8 @@ def more(failure: Failure) -> list[str]:
 
 
 def _clause(failure: Failure) -> str:
+    if failure.clause == "ORC-D10":
+        return failure.clause
     if failure.remedy:
         return "ORC-N2"
     if failure.case.call.special == TIES:
@@ -56,8 +58,8 @@ def _help(failure: Failure) -> str:
         return f"help: {_special_help(failure)}"
     if _is_near(failure):
         return (
-            "help: Nearly right: digits are lost, in a difference of larger numbers such as two running sums, or in a "
-            "narrower dtype; or something small is added."
+            "help: Nearly right: digits are lost, in a difference of larger numbers such as two running sums, in a "
+            "narrower dtype, or in a constant that has few; or something small is added."
         )
     relative = f", relative to {' and '.join(case.accept)}" if case.accept else ""
     return (

@@ -175,3 +175,36 @@ def test_same_as_for_stride_1_is_found() -> None:
 
     for seed in range(2):
         assert not check({"conv_forward": same}, seed=seed).passed
+
+
+def beyond(function: str, size: Callable[..., int], most: int) -> Functions:
+    """A layer that is wrong where a size of its call is larger."""
+    right = getattr(reference_cnn, function)
+
+    def layer(*arrays: Any, **options: Any) -> Any:
+        answer = right(*arrays, **options)
+        changed = size(*arrays, answer) > most
+        return [g + changed for g in answer] if isinstance(answer, tuple) else answer + changed
+
+    return {function: layer}
+
+
+# With one axis and with three, too, since signals are long and volumes have many elements.
+LONG: list[tuple[str, int, Callable[..., int], int]] = [
+    ("conv_forward", 1, lambda x, w, *rest: rest[-1].shape[-1], 1024),
+    ("conv_forward", 1, lambda x, w, *rest: math.prod(w.shape[1:]), 1024),
+    ("conv_forward", 1, lambda x, w, *rest: w.shape[-1], 64),
+    ("conv_backward", 1, lambda dz, x, w, g: dz.shape[-1], 1024),
+    *(("max_pool_forward", rank, lambda x, window, y: math.prod(y.shape[2:]), 1024) for rank in (1, 3)),
+    *(("max_pool_backward", rank, lambda dy, x, window, dx: math.prod(x.shape[2:]), 2**15) for rank in (1, 3)),
+    ("avg_pool_forward", 1, lambda x, window, y: int(np.max(window)), 64),
+]
+
+
+@pytest.mark.spec("ORC-D2")
+@pytest.mark.parametrize(("function", "rank", "size", "most"), LONG)
+def test_long_signals_and_large_volumes_are_asked(
+    function: str, rank: int, size: Callable[..., int], most: int
+) -> None:
+    report = check(beyond(function, size, most), functions=[function], rank=rank)
+    assert report.results[function].verdict == "fail"
