@@ -1,10 +1,10 @@
 """The catalogue: every mistake is rejected where it can show, composes, and is explained with an example."""
 
 import re
-from typing import Any
 
 import numpy as np
 import pytest
+from convolutions_by_hand import naive_forward
 from diagnosing import alike, answers, made, ways
 
 import reference_cnn
@@ -99,16 +99,6 @@ def test_mistakes_compose_and_leave_other_functions_alone() -> None:
     )
     assert np.array_equal(flipped(x, w, b, stride=2), conv_forward(x, w[..., ::-1, ::-1], stride=2))
     assert MISTAKES["missing-bias"].change("sigmoid", reference_cnn.sigmoid) is reference_cnn.sigmoid
-
-
-def naive_forward(x: Any, w: Any, *, flip: bool) -> Any:
-    """A true convolution, or a correlation, by loops that share nothing with the catalogue."""
-    height, width = (i - k + 1 for i, k in zip(x.shape[2:], w.shape[2:]))
-    z = np.zeros((len(x), len(w), height, width))
-    for i, j in np.ndindex(w.shape[2:]):
-        tap = w[:, :, -1 - i, -1 - j] if flip else w[:, :, i, j]
-        z += np.einsum("nchw,fc->nfhw", x[:, :, i : i + height, j : j + width], tap)
-    return z
 
 
 @pytest.mark.spec("ORC-D8")

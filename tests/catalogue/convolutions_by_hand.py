@@ -1,4 +1,4 @@
-"""Layers with one mistake each, as people write them: loops and patches, nothing that the catalogue is made of."""
+"""Convolutions with one mistake each, as people write them: nothing that the catalogue is made of."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,9 +6,47 @@ from typing import Any
 import numpy as np
 from strategies import Array
 
-from reference_cnn import conv_backward, conv_forward, dense_backward, softmax
+from reference_cnn import conv_backward, conv_forward
 
 Function = Callable[..., Any]
+
+
+def naive_forward(x: Any, w: Any, *, flip: bool) -> Any:
+    """A true convolution, or a correlation, by loops that share nothing with the catalogue."""
+    height, width = (i - k + 1 for i, k in zip(x.shape[2:], w.shape[2:]))
+    z = np.zeros((len(x), len(w), height, width))
+    for i, j in np.ndindex(w.shape[2:]):
+        tap = w[:, :, -1 - i, -1 - j] if flip else w[:, :, i, j]
+        z += np.einsum("nchw,fc->nfhw", x[:, :, i : i + height, j : j + width], tap)
+    return z
+
+
+def last_image(dz: Any, x: Any, w: Any) -> Any:
+    dw = np.zeros(w.shape)
+    for image, errors in zip(x, dz):
+        for i, j in np.ndindex(w.shape[2:]):
+            piece = image[:, i : i + dz.shape[2], j : j + dz.shape[3]]
+            dw[:, :, i, j] = np.einsum("fhw,chw->fc", errors, piece)
+    return {"dw": dw}
+
+
+def bias_in_the_loop(x: Any, w: Any, b: Any = None) -> Any:
+    z = np.zeros((len(x), len(w), *(i - k + 1 for i, k in zip(x.shape[2:], w.shape[2:]))))
+    for i, j in np.ndindex(w.shape[2:]):
+        z += np.einsum("nchw,fc->nfhw", x[:, :, i : i + z.shape[2], j : j + z.shape[3]], w[:, :, i, j])
+        z += 0 if b is None else b[:, None, None]
+    return z
+
+
+def one_column_less(x: Any, w: Any) -> Any:
+    return naive_forward(x, np.concatenate([w[..., :-1], 0 * w[..., -1:]], axis=-1), flip=False)
+
+
+def taps_assigned(dz: Any, x: Any, w: Any) -> Any:
+    dx = np.zeros(x.shape)
+    for i, j in np.ndindex(w.shape[2:]):
+        dx[:, :, i : i + dz.shape[2], j : j + dz.shape[3]] = np.einsum("nfhw,fc->nchw", dz, w[:, :, i, j])
+    return {"dx": dx}
 
 
 def patches(x: Array, height: int, width: int) -> Array:
@@ -69,11 +107,6 @@ def bias_within_the_group(x: Array, w: Array, b: Any = None, *, groups: int = 1)
     return z
 
 
-def weights_first(dz: Array, x: Array, w: Array) -> tuple[Array, ...]:
-    dx, dw, db = dense_backward(dz, x, w)
-    return dw, db, dx
-
-
 def kernel_reshaped(dz: Array, x: Array, w: Array) -> tuple[Array, ...]:
     _, dw, db = conv_backward(dz, x, w)
     height, width = w.shape[2:]
@@ -99,88 +132,26 @@ def strides_exchanged(dz: Array, x: Array, w: Array, *, stride: Any = 1) -> tupl
     return dx[:, :, : x.shape[2], : x.shape[3]], dw, db
 
 
-def taken_apart_by_height(dy: Array, x: Array, window: Any, *, stride: Any = None) -> Array:
-    height, width = window if isinstance(window, tuple) else (window, window)
-    down, right = (height, width) if stride is None else stride if isinstance(stride, tuple) else (stride, stride)
-    dx = np.zeros(x.shape)
-    for n, c, i, j in np.ndindex(dy.shape):
-        k = int(x[n, c, i * down : i * down + height, j * right : j * right + width].argmax())
-        dx[n, c, i * down + k // height, j * right + k % height] += dy[n, c, i, j]
-    return dx
-
-
-def rounded_up(x: Array, window: int, *, stride: int | None = None) -> Array:
-    step = stride or window
-    rows, columns = (
-        out - ((out - 1) * step >= size) for size in x.shape[2:] for out in [-(-(size - window) // step) + 1]
-    )
-    y = np.zeros((*x.shape[:2], rows, columns))
-    for i, j in np.ndindex(rows, columns):
-        y[:, :, i, j] = x[:, :, i * step : i * step + window, j * step : j * step + window].max((2, 3))
-    return y
-
-
-def dense_taps(x: Array, window: int, *, stride: int | None = None, dilation: int = 1) -> Array:
-    step, span = stride or window, dilation * (window - 1) + 1
-    rows, columns = ((size - span) // step + 1 for size in x.shape[2:])
-    y = np.zeros((*x.shape[:2], rows, columns))
-    for i, j in np.ndindex(rows, columns):
-        y[:, :, i, j] = x[:, :, i * step : i * step + window, j * step : j * step + window].max((2, 3))
-    return y
-
-
-def one_without_stride(dy: Array, x: Array, window: int, *, stride: int = 1) -> Array:
-    dx = np.zeros(x.shape)
-    for i, j in np.ndindex(dy.shape[2:]):
-        part = dx[:, :, i * stride : i * stride + window, j * stride : j * stride + window]
-        part += (dy[:, :, i, j] / window**2)[:, :, None, None]
-    return dx
-
-
-def uncropped(dy: Array, x: Array, window: int, *, stride: int | None = None, padding: int = 0) -> Array:
-    step = stride or window
-    padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), constant_values=-np.inf)
-    dx = np.zeros(padded.shape)
-    for n, c, i, j in np.ndindex(dy.shape):
-        part = padded[n, c, i * step : i * step + window, j * step : j * step + window]
-        row, column = np.unravel_index(part.argmax(), part.shape)
-        dx[n, c, i * step + row, j * step + column] += dy[n, c, i, j]
-    return dx[:, :, : x.shape[2], : x.shape[3]]
-
-
-def labels_in_every_row(z: Array, labels: Array) -> Array:
-    p = softmax(z)
-    p[:, labels] -= 1
-    return p
-
-
-def ratio(z: Array) -> Array:
-    e = np.exp(z)
-    return np.asarray(e / (1 + e))
-
-
-def derivative_by_tanh(z: Array) -> Array:
-    a = 0.5 + 0.5 * np.tanh(z / 2)
-    return a * (1 - a)
-
-
-BY_HAND: list[tuple[str, Function, str]] = [
+# The function, how somebody wrote it, and the mistake in it.
+CONVOLUTIONS: list[tuple[str, Function, str]] = [
+    ("conv_forward", lambda x, w: naive_forward(x, w, flip=True), "flipped-kernel"),
+    ("conv_forward", lambda x, w: naive_forward(x, w.transpose(0, 1, 3, 2), flip=False), "transposed-kernel"),
+    ("conv_forward", bias_in_the_loop, "bias-per-tap"),
+    ("conv_forward", one_column_less, "short-kernel-loop"),
+    (
+        "conv_forward",
+        lambda x, w, *b, **o: conv_forward(x.astype(np.float32).astype(x.dtype), w, *b, **o),
+        "narrow-arithmetic",
+    ),
     ("conv_forward", product_in_blocks, "sum-tail"),
     ("conv_forward", output_in_tiles, "output-tail"),
     ("conv_forward", return_in_the_loop, "one-image-only"),
     ("conv_forward", patches_reshaped, "reshaped-output"),
     ("conv_forward", same_without_dilation, "same-dilation-1"),
     ("conv_forward", bias_within_the_group, "bias-of-first-group"),
-    ("dense_backward", weights_first, "gradient-order"),
+    ("conv_backward", last_image, "dw-last-image"),
+    ("conv_backward", taps_assigned, "dx-overwrite"),
     ("conv_backward", kernel_reshaped, "dx-reshaped-kernel"),
     ("conv_backward", last_filter, "dx-overwrite"),
     ("conv_backward", strides_exchanged, "stride-axis"),
-    ("max_pool_backward", taken_apart_by_height, "pool-argmax-side"),
-    ("max_pool_backward", uncropped, "dx-crop"),
-    ("max_pool_forward", rounded_up, "pool-rounded-up"),
-    ("max_pool_forward", dense_taps, "pool-ignored-dilation"),
-    ("avg_pool_backward", one_without_stride, "pool-default-stride"),
-    ("cross_entropy_prime", labels_in_every_row, "labels-of-all"),
-    ("sigmoid", ratio, "sigmoid-ratio"),
-    ("sigmoid_prime", derivative_by_tanh, "sigmoid-by-tanh"),
 ]
