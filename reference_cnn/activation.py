@@ -38,10 +38,10 @@ def sigmoid(z: ArrayLike) -> Array:
     """
     z, dtype = _number("sigmoid", z)
     with np.errstate(under="ignore"):
-        a, e = _rising(z), _decaying(z)
-        # In place: fresh memory for the sum and the quotient costs more than both operations.
-        e += 1
-        a /= e
+        e = _decaying(z)
+        below = 1 + e
+        a = _rising(z, e)
+        a /= below
         return a.astype(dtype, copy=False)
 
 
@@ -77,10 +77,7 @@ def sigmoid_prime(z: ArrayLike) -> Array:
     z, dtype = _number("sigmoid_prime", z)
     with np.errstate(under="ignore"):
         e = _decaying(z)
-        below = np.asarray(2 + e)
-        below *= e
-        below += 1
-        e /= below
+        e /= 1 + e * (2 + e)
         return e.astype(dtype, copy=False)
 
 
@@ -252,15 +249,17 @@ def _number(function: str, z: ArrayLike) -> tuple[Array, np.dtype[Any]]:
     return z.astype(work, copy=False), dtype
 
 
-def _rising(z: Array) -> Array:
-    """exp(min(z, 0)); of complex numbers that with the smaller real part, then imaginary part."""
-    # Choosing element by element, from exp(−|z|) and 1, takes several times as long as another exponential.
-    exponent: Array = np.asarray(np.minimum(z, 0))
-    return np.exp(exponent, out=exponent)
-
-
 def _decaying(z: Array) -> Array:
     """exp(min(z, −z)), with complex numbers in the same order."""
     # Of real numbers that is −|z|, which setting the sign gives in half the time.
     exponent: Array = np.asarray(np.minimum(z, -z) if z.dtype.kind == "c" else np.copysign(z, -1))
     return np.exp(exponent, out=exponent)
+
+
+def _rising(z: Array, decaying: Array) -> Array:
+    """exp(min(z, 0)), out of exp(min(z, −z)) and in its place: 1 where z ≥ 0."""
+    if z.dtype.kind == "c":
+        decaying[z >= 0] = 1
+        return decaying
+    # Of real numbers the larger one is 1 or exp(−|z|); choosing element by element takes three times as long.
+    return np.maximum(decaying, z >= 0, out=decaying)
