@@ -65,6 +65,8 @@ def integer(function: str, name: str, value: object, minimum: int, clause: str) 
 
 def is_one_integer(value: Any) -> TypeGuard[SupportsIndex]:
     """Whether a value is an integer of any kind, an array of no axes included; an array of more is several."""
+    if type(value) is int:  # nearly always, and soon said
+        return True
     # A boolean of NumPy has the method in some versions, and warns when it is called.
     if getattr(value, "ndim", None) or isinstance(value, np.bool_):
         return False

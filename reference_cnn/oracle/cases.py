@@ -73,7 +73,7 @@ class Case:
         windowed = LAYERS[self.function].family in WINDOWED
         return len(self.call.shapes[0][1]) - 2 * windowed
 
-    @property
+    @cached_property
     def shapes(self) -> dict[str, Shape]:
         """The shapes of the arrays by name, in the order of the function's parameters."""
         stated, layer = dict(self.call.shapes), LAYERS[self.function]

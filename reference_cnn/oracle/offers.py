@@ -14,6 +14,7 @@ from reference_cnn.oracle.targets import keywords_missing
 from reference_cnn.oracle.workers import AskAll, Found
 
 PLAIN: tuple[Tier, ...] = ("exact", "rounding")
+REFUSED = ("refused", "not implemented")
 # Before a feature counts as refused, it is asked for in so many more calls, if as many that are drawn have it.
 DOUBTFUL, DRAWN = 16, 64
 # A pair of features is said to be refused if calls with it are, and would be by accident no more often than that.
@@ -65,12 +66,13 @@ def inquire(function: Callable[..., Any], cases: list[Case], effort: Effort | No
 def refused(found: list[Found]) -> set[str]:
     """Features with which every call that tells is refused, while calls without them are answered."""
     features: set[str] = set()
-    for feature in sorted({feature for f in found for feature in f.case.call.features}):
-        having = [f for f in found if feature in f.case.call.features]
+    calls = [(f.case.call, f.case.call.features, f.answer.outcome) for f in found]
+    for feature in {feature for _, some, outcome in calls if outcome in REFUSED for feature in some}:
+        having = [(call, outcome) for call, some, outcome in calls if feature in some]
         # Who refuses groups may accept one, and who wants equal strides may accept them for each axis.
-        having = [f for f in having if f.case.call.tells(feature)] or having
-        others = [f.answer.outcome == "answered" for f in found if feature not in f.case.call.features]
-        if all(f.answer.outcome in ("refused", "not implemented") for f in having) and any(others):
+        telling = [outcome for call, outcome in having if call.tells(feature)] or [outcome for _, outcome in having]
+        others = [outcome == "answered" for _, some, outcome in calls if feature not in some]
+        if all(outcome in REFUSED for outcome in telling) and any(others):
             features.add(feature)
     return features
 
