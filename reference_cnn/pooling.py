@@ -235,14 +235,14 @@ def _largest(function: str, x: Array, windows: Windows) -> tuple[Array, Array]:
     y = np.zeros((*x.shape[:2], *windows.out), x.dtype)
     # In as few bytes as the numbers need; 0 is no tap yet.
     winner = np.zeros(y.shape, np.min_scalar_type(math.prod(windows.kernel)))
-    for number, (outputs, inputs) in enumerate(windows.taps(), 1):
-        # The tap is read three times: packed, it is faster.
-        best, found, tap = y[outputs], winner[outputs], x[inputs].copy()
-        # NaN is not larger than anything, but it is the maximum; what differs from itself is NaN.
-        with np.errstate(invalid="ignore"):  # of which bfloat16 would warn
+    with np.errstate(invalid="ignore"):  # of which bfloat16 would warn, comparing NaN
+        for number, (outputs, inputs) in enumerate(windows.taps(), 1):
+            # The tap is read three times: packed, it is faster.
+            best, found, tap = y[outputs], winner[outputs], x[inputs].copy()
+            # NaN is not larger than anything, but it is the maximum; what differs from itself is NaN.
             better = (found == 0) | (~(tap <= best) & (best == best))  # noqa: PLR0124  # so it works for objects too
-        y[outputs] = np.where(better, tap, best)
-        winner[outputs] = np.maximum(found, better * winner.dtype.type(number))
+            y[outputs] = np.where(better, tap, best)
+            winner[outputs] = np.maximum(found, better * winner.dtype.type(number))
     return y, winner
 
 
