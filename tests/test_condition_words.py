@@ -1,14 +1,26 @@
 """What wrong cases have in common, property by property and factor by factor."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from reference_cnn._pattern import ALTERNATIVE
 from reference_cnn.oracle import Case
-from reference_cnn.oracle.conditions import ACCIDENT, FEWEST, PICTURE, condition, confined, scaled, seen_best, typical
+from reference_cnn.oracle.conditions import (
+    ACCIDENT,
+    FEWEST,
+    PICTURE,
+    condition,
+    confined,
+    kinds_of,
+    scaled,
+    seen_best,
+    typical,
+)
 from reference_cnn.oracle.judge import Failure, judge
 from reference_cnn.oracle.notation import read
 from reference_cnn.oracle.targets.ask import Answer
@@ -52,6 +64,9 @@ PROPERTIES = [
     ("conv_forward", "x=1x1x4 w=1x1x3 padding=same", "x=1x1x4 w=1x1x3 padding=1", 'padding="same"'),
     ("conv_forward", "x=1x9x2 w=1x9x1", "x=1x9x2 w=1x8x1 stride=2", "more than 8 terms in a sum"),
     ("conv_forward", "x=3x1x6 w=1x1x1", "x=3x1x6 w=1x1x1 stride=2", "more than 16 images times positions"),
+    ("conv_forward", "x=2x1x12 w=1x1x1", "x=2x1x12 w=1x1x5", "more than 16 images times positions"),
+    ("conv_forward", "x=1x1x9 w=1x1x3 stride=3", "x=1x1x9 w=1x1x1 stride=3", "more than 1 kernel entry"),
+    ("conv_forward", "x=1x1x21 w=1x1x7 stride=7", "x=1x1x21 w=1x1x5 stride=7", "more than 5 kernel entries"),
     ("relu", "z=3 scale=1e-7", "z=3 scale=1e-6", "tiny numbers"),
     ("softmax", "z=3 scale=17", "z=3 scale=16", "large numbers"),
     ("dense_forward", "x=1x1 w=1x1 scale=32", "x=1x1 w=1x1 scale=16", "numbers of very different sizes"),
@@ -89,17 +104,26 @@ def test_whole_numbers_and_what_no_property_tells() -> None:
     assert condition([(whole, True), *[(real, False), (whole, True)] * FEWEST]) == (
         "Wrong in exactly the cases with whole numbers."
     )
+    # Of whole gradients and shares that add up to 1 not all are whole.
+    exact, real = (Case("softmax_backward", read("a=2x3"), tier) for tier in ("exact", "rounding"))
+    assert condition([(exact, True), *[(real, False), (exact, True)] * FEWEST]) == (
+        "Wrong in exactly the cases with exact numbers."
+    )
     # What the absence of a bias tells has no words.
     with_bias, without = (Case("dense_forward", read(f"x=1x1 w=1x1{b}")) for b in (" b=1", ""))
     assert condition([(without, True), *[(with_bias, False), (without, True)] * FEWEST]) == ""
-    # And beyond five only powers of two are counted, or three axes.
+    # And beyond five only powers of two up to 1024 are counted, or three axes.
     for function, many, fewer in (
+        ("dense_forward", "x=1x2050 w=2050x1", "x=1x2048 w=2048x1"),
         ("dense_forward", "x=7x1 w=1x8", "x=7x1 w=1x6"),
         ("conv_forward", "x=8x1x3 w=1x1x1", "x=6x1x3 w=1x1x1"),
         ("relu", "z=1x1x1x1x1", "z=1x1x1x1"),
     ):
         wrong, right = (Case(function, read(text)) for text in (many, fewer))
         assert condition([(wrong, True), *[(right, False), (wrong, True)] * FEWEST]) == ""
+    # Nor is it said that there is anything at all.
+    none, one, two = (Case("dense_forward", read(f"x={n}x1 w=1x1")) for n in range(3))
+    assert condition([(one, True), *[(none, False), (two, True)] * FEWEST]) == ""
 
 
 def with_options(text: str, count: int, wrong: int = 0) -> list[tuple[Case, bool]]:
@@ -122,6 +146,26 @@ def test_what_all_wrong_cases_have_is_said_if_hardly_any_accident_would_bring_it
     # What one wrong case lacks is not said.
     assert confined([*with_options("", 60, 1), *with_options(" padding=1", 10, 9)]) == ""
     assert confined([]) == ""
+
+
+@pytest.mark.spec("ORC-D16")
+def test_once_in_a_million_is_rare_enough() -> None:
+    assert ACCIDENT == (2 / 2000) ** 2
+    assert confined([*with_options("", 1998), *with_options(" padding=1", 2, 2)]).startswith("Wrong in 2 of the 2")
+    assert confined([*with_options("", 1997), *with_options(" padding=1", 2, 2)]) == ""
+
+
+@pytest.mark.spec("ORC-D16")
+@pytest.mark.parametrize(("say", "wrong"), [(condition, 10), (confined, 9)], ids=["condition", "confined"])
+def test_what_the_case_that_is_shown_contradicts_is_not_said(say: Callable[..., str], wrong: int) -> None:
+    padded = with_options(" padding=1", 10, wrong)
+    judged = [padded[0], *with_options("", 60), *padded[1:]]
+    (plain, _), (with_padding, _) = judged[1], judged[0]
+    special = replace(plain, call=read("x=3x2x4x5 w=2x1x1x1 groups=2 nan=x"), tier="special")
+    assert "padding" in say(judged, with_padding)
+    assert say(judged, plain) == ""
+    # A special value is shown where there is no other, and says nothing of the rest.
+    assert "padding" in say(judged, special)
 
 
 @pytest.mark.spec("ORC-D16")
@@ -181,6 +225,11 @@ def test_half_of_those_with_several_entries_and_a_quarter_of_all_follow_a_patter
     assert typical([LAST] * 4 + [raised] * 12, SINGLE)[0].startswith("In 4 of 16 wrong cases")
     assert typical([LAST] * 4 + [raised] * 13, SINGLE)[0] == ""
     assert typical([], SINGLE) == ("", None)
+
+
+@pytest.mark.spec("ORC-D16")
+def test_of_two_patterns_that_come_to_the_same_either_may_be_meant() -> None:
+    assert kinds_of(f"it is flipped{ALTERNATIVE}its rows are swapped") == {"it is flipped", "its rows are swapped"}
 
 
 @pytest.mark.spec("ORC-D16")
