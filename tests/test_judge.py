@@ -8,7 +8,7 @@ import pytest
 from strategies import Array
 
 from reference_cnn import sigmoid, sigmoid_prime
-from reference_cnn.oracle import Case, cases, notation
+from reference_cnn.oracle import Case, bounds, cases, notation
 from reference_cnn.oracle.judge import KINDS, LOSES_TAIL, Failure, Judgement, judge, sizes_of
 from reference_cnn.oracle.layers import several
 from reference_cnn.oracle.targets.ask import Answer, Outcome, ask
@@ -297,6 +297,10 @@ def test_a_gradient_with_the_shape_of_another_is_said_to_have_it() -> None:
     failure = judge(BACKWARD, answered(BACKWARD, dw=db, db=dw)).failure
     assert failure is not None
     assert failure.message == "dw has shape (2,), expected (4, 2): the shape of db"
+    both = Case("dense_backward", notation.read("x=4x4 w=4x4"))
+    failure = judge(both, answered(both, db=value_of(both, "dx"))).failure
+    assert failure is not None
+    assert failure.message == "db has shape (4, 4), expected (4,): the shape of dx and dw"
     # What is transposed may have it by accident.
     square = Case("dense_backward", notation.read("x=2x4 w=4x2"))
     transposed = judge(square, answered(square, dw=value_of(square, "dw").T)).failure
@@ -311,9 +315,17 @@ def test_a_derivative_that_loses_its_tail_is_noted_and_strictly_wrong(dtype: str
         a = sigmoid(z)
         return a * (1 - a)
 
+    assert LOSES_TAIL == "loses digits where σ(z) is near 1, as σ(z)·(1 − σ(z)) does"
     for implementation, noted in ((of_activation, True), (sigmoid_prime, False)):
         found = [(c, ask(implementation, c)) for c in cases("sigmoid_prime", dtype=dtype)]
         notes = {judge(case, answer).note for case, answer in found} - {""}
         assert notes == ({f"a_prime {LOSES_TAIL}"} if noted else set())
         assert any(judge(case, answer, strict=True).failure for case, answer in found) is noted
         assert not any(judge(case, answer).failure for case, answer in found)
+
+
+@pytest.mark.spec("ORC-N3", "RND-N2")
+def test_a_tail_is_lost_beyond_what_underflow_may_cost() -> None:
+    case, tiny = Case("sigmoid_prime", notation.read("z=1"), "rounding"), np.finfo(float).smallest_normal
+    assert not bounds.tail_is_lost(case, np.array([tiny]), np.zeros(1))
+    assert bounds.tail_is_lost(case, np.array([np.nextafter(tiny, 1)]), np.zeros(1))

@@ -227,7 +227,7 @@ def tail_is_lost(case: "Case", error: Array, values: Array) -> bool:
     """Whether the derivative of a sigmoid is farther off than without what a·(1 − a) is granted, all of its tail."""
     if case.tier == "special" or case.accept:
         return False
-    precision = Precision.of(case.dtype, case.accumulate)
+    precision = Precision.of(case.dtype)
     allowed = _relative(case.arguments["z"].astype(np.float64), values)
     return bool((error > precision.output_unit * allowed + precision.output_tiny).any())
 

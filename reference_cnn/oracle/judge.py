@@ -141,9 +141,10 @@ def _compare(case: "Case", output: str, clause: str, got: Array) -> Judgement:
     got = got.astype(value.dtype)
     if got.shape != value.shape:
         message = f"{output} has shape {got.shape}, expected {value.shape}"
+        others = [name for name, other in case.expected.items() if other.value.shape == got.shape]
         # Gradients in another order; what has the same sizes in another order may be transposed.
-        if sorted(got.shape) != sorted(value.shape):
-            message += "".join(f": the shape of {n}" for n, e in case.expected.items() if e.value.shape == got.shape)
+        if others and sorted(got.shape) != sorted(value.shape):
+            message += f": the shape of {' and '.join(others)}"
         return Judgement(np.inf, Failure(case, "shape", message, clause, output, answer=got, right=value))
     if case.call.special == TIES and not case.accept:
         got = gathered(case, got)
