@@ -18,10 +18,20 @@ MOST_STEPS = 128
 NOISE_MARGIN = 8.0
 # So many units in the last place an output moves by a step over which a slope of 1 is seen.
 REACH = 8.0
+# Beside outputs that change, one that does not is looked at so many of the largest steps away.
+FAR = 2.0**10
 # A derivative known no better than this share of the argument's largest one could not tell a factor of 1.001 from 1.
 RESOLUTION = 5e-4
 # Over fewer steps than this nobody can tell whether a function rises evenly.
 RISING = 3
+# So many steps show that E is straight around a place, and so many halves above these whether it is farther off.
+STRAIGHT, ABOVE = 5, (4, 6)
+# At so many places along a step its slope is looked for.
+ALONG = 8
+# A differentiable function rises less and less over so many halves; noise does not keep its sign so often.
+HALVES = 8
+# Where it does not come down to this share of its rise over these, the steps are too large for it.
+STEEP = 16
 
 
 class Differences(NamedTuple):
@@ -78,6 +88,8 @@ def differences(evaluate: Callable[[Array], Array], x: Array, dz: Array) -> Diff
     kink = np.abs(jump) > 10 * jump_error
     # A jump too small to be seen would move the derivative by half of itself: the error covers it.
     error = slope_error + np.where(kink, jump_error, np.abs(jump) + jump_error) / 2
+    also = [_unexplained(evaluate, x, i, dz, *rows) for i, *rows in zip(places, h, slopes, rounding)]
+    error = np.maximum(error, np.maximum(also, _jumps(h, slopes, rounding)))
     # Where stairs are high, it may as well be that their own slope is asked for, which is 0.
     high = (stairs > 0) & (error > RESOLUTION * np.abs(derivative))
     error = np.where(high, np.maximum(error, np.abs(derivative)), error)
@@ -120,7 +132,8 @@ def _ladder(
             sizes[int(k)] = np.maximum(np.abs(above), np.abs(below))
             changed |= above != below
     info, place = np.finfo(centre.dtype), abs(float(x[index]))
-    hidden = 0 if changed.any() or not sizes else _hidden(evaluate, centre, x, index, dz, sizes[min(sizes)], h)
+    size = sizes[min(sizes)] if sizes else np.zeros(centre.shape)
+    hidden = _hidden(evaluate, centre, x, index, dz * size, changed, h)
     for step, size in sizes.items():
         # An output that changes at any step is rounded at all of them, or underflows; x ± h is rounded too.
         outputs = (np.abs(dz) * (info.eps * np.where(changed, size, 0) + info.smallest_normal)).sum()
@@ -134,19 +147,19 @@ def _hidden(
     centre: Array,
     x: Array,
     index: tuple[int, ...],
-    dz: Array,
-    size: Array,
+    terms: Array,
+    changed: Array,
     h: Array,
 ) -> float:
-    """Which slope in E rounding swallows at the largest step, where no output changes at any."""
+    """Which slope rounding swallows at the largest step, in terms of E that change at none, but do farther away."""
     eps = float(np.finfo(centre.dtype).eps)
-    reach = REACH * eps * float(size.max(initial=0))
-    # A slope of 1 would have been seen; or is seen so far away, if there is one.
-    if reach <= h[0]:
-        return 0
+    reach = REACH * eps * float(np.max(np.abs(centre), initial=0, where=~changed))
+    if changed.all() or (not changed.any() and reach <= h[0]):
+        return 0  # a slope of 1 would have been seen
+    reach = max(reach, FAR * float(h[0]))
     with np.errstate(all="ignore"):
-        changed = _changed(evaluate, centre, _moved(x, index, reach), _moved(x, index, -reach))
-        return eps * float(np.linalg.norm((dz * size)[changed])) / float(h[0])
+        farther = _changed(evaluate, centre, _moved(x, index, reach), _moved(x, index, -reach))
+        return eps * float(np.linalg.norm(terms[farther & ~changed])) / float(h[0])
 
 
 def _changed(evaluate: Callable[[Array], Array], centre: Array, *places: Array) -> Array:
@@ -169,6 +182,56 @@ def _stairs(evaluate: Callable[[Array], Array], x: Array, index: tuple[int, ...]
     places = [_moved(x, index, side * h[k]) for k in rising[:RISING] for side in (1, -1)]
     level = all((evaluate(_moved(p, index, h[usable[-1]])) == evaluate(p)).all() for p in places)
     return float((np.abs(slopes[rising]) * h[rising])[-RISING:].max()) if level else 0
+
+
+def _unexplained(
+    evaluate: Callable[[Array], Array],
+    x: Array,
+    index: tuple[int, ...],
+    dz: Array,
+    h: Array,
+    slopes: Array,
+    rounding: Array,
+) -> float:
+    """How far slopes over larger steps lie from that of the smallest, if no slopes along these explain it; else 0.
+
+    Code that rounds inside rises by stairs, which may be sloping themselves, or have been left out so far.
+    """
+    usable = np.flatnonzero(np.isfinite(slopes))
+    if len(usable) < STRAIGHT:
+        return 0
+    last, noise = usable[-1], rounding / h
+    apart = np.abs(slopes[usable] - slopes[last]) > noise[usable] + noise[last]
+    first = usable[np.flatnonzero(apart)[-1] + 1] if apart.any() and not apart[-1] else 0
+    if first < max(ABOVE) or last - first + 1 < STRAIGHT:
+        return 0
+
+    def slope_at(place: Array) -> float:
+        up, down = (_moved(place, index, step) for step in (h[last], -h[last]))
+        return float((dz * (evaluate(up).astype(np.longdouble) - evaluate(down))).sum() / (up[index] - down[index]))
+
+    for k in (first - above for above in ABOVE):
+        shares = (np.arange(ALONG) + 0.5) / ALONG * 2 - 1
+        with np.errstate(all="ignore"):
+            along = np.mean([slope_at(_moved(x, index, share * h[k])) for share in shares])
+        off = abs(slopes[last] - slopes[k])
+        if off <= 4 * noise[last] or abs(along - slopes[k]) <= off / 2:
+            return 0
+    return float(2 * np.abs(slopes[first - ABOVE[0] : first] - slopes[last]).max())
+
+
+def _jumps(h: Array, slopes: Array, rounding: Array) -> Array:
+    """Infinite for each coordinate where E jumps, or is too steep for all steps; else 0.
+
+    Over the smallest steps it rises about as much as over larger ones, and more than rounding brings about.
+    """
+    jumps = np.zeros(len(h))
+    for row, (rises, costs) in enumerate(zip(slopes * h, rounding)):
+        last = np.flatnonzero(np.isfinite(rises))[-HALVES:]
+        r = rises[last] * np.sign(rises[last[-1:]])
+        if len(r) == HALVES and (r > NOISE_MARGIN * costs[last]).all() and r[-1] > r[0] / STEEP:
+            jumps[row] = np.inf
+    return jumps
 
 
 def _scatter(h: Array, slopes: Array) -> Array:

@@ -67,6 +67,10 @@ def _clause(name: str) -> str:
 
 def _check(options: argparse.Namespace) -> int:
     console = Console()
+    for name in filter(None, (options.json, options.html, options.junit)):
+        # What an earlier check has written must not be taken for this one's, if there is none to write.
+        if Path(name).is_file() and not Path(name).is_symlink():
+            Path(name).unlink()
     with contextlib.ExitStack() as stack:
         executor = stack.enter_context(cluster(options.dask)) if options.dask else None
         status = stack.enter_context(console.status(""))

@@ -147,7 +147,7 @@ def check_gradient(
             continue
         differentiate = exact_differences if exact else differences
         found = differentiate(partial(_with, forward, arrays, k), array, upstream)
-        checks.append(_judge(labels[k], gradient, found))
+        checks.append(_judge(labels[k], gradient, array.dtype, found))
     if not checks:
         raise ValueError("check_gradient: there is no argument with a gradient to check [GRAD-C2]")
     return GradientCheck(tuple(checks))
@@ -242,14 +242,19 @@ def _gradients(
         ) from error
 
 
-def _judge(name: str, gradient: Array, found: Differences) -> ArgumentCheck:
+def _judge(name: str, gradient: Array, argument: np.dtype[Any], found: Differences) -> ArgumentCheck:
     """Compare every entry; any that is wrong decides, else any that is unclear."""
     derivative, error, jump = found
     exact = derivative.dtype == object
     plain = gradient.astype(float)
     # A float is rounded too, whatever way it was computed; and so is the difference, a float64.
     rounded = gradient.dtype.kind == "f" and not exact
-    own = 8 * max(np.finfo(t).eps for t in (gradient.dtype, float)) * np.abs(plain) if rounded else 0
+    own: Array | float = 0.0
+    if rounded:
+        # What is less than a unit of the largest entry, in the argument's dtype, is lost beside it.
+        largest = np.max(np.abs(derivative), initial=0, where=error < np.abs(derivative))
+        wide, narrow = (8 * max(np.finfo(t).eps for t in (gradient.dtype, also)) for also in (float, argument))
+        own = np.maximum(wide * np.abs(plain), narrow * largest)
     with np.errstate(invalid="ignore"):
         near = np.abs(gradient - derivative) <= error + own + np.abs(jump) / 2
     wrong = np.isfinite(error) & ~(near & np.isfinite(plain))

@@ -111,6 +111,17 @@ def test_json(tmp_path: Path) -> None:
     assert plain["results"]["sigmoid"]["verdict"] == "missing"
 
 
+@pytest.mark.spec("ORC-D7")
+def test_an_earlier_report_is_not_taken_for_one_of_a_target_that_cannot_be_judged(tmp_path: Path) -> None:
+    (tmp_path / "layers.py").write_text("def relu(z):\n    return z * (z > 0)\n")
+    written = [f"--{kind}={kind}.txt" for kind in ("json", "html", "junit")]
+    assert main(["check", "layers.py", "--profile", "quick", "--exit-zero", *written]) == 0
+    assert len(list(tmp_path.glob("*.txt"))) == 3
+    (tmp_path / "layers.py").write_text("def relu(z:\n")
+    assert main(["check", "layers.py", *written]) == 2
+    assert not list(tmp_path.glob("*.txt"))
+
+
 @pytest.mark.spec("ORC-D1", "ORC-D6")
 def test_the_line_that_asks_again_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "wrong.py").write_text(WRONG)

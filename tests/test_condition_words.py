@@ -93,9 +93,10 @@ def test_a_property_is_said_where_it_alone_tells_wrong_cases_from_right_ones(
     function: str, one: str, other: str, words: str
 ) -> None:
     wrong, right = (Case(function, read(text)) for text in (one, other))
-    assert condition([(wrong, True), *[(right, False), (wrong, True)] * FEWEST]) == (
-        f"Wrong in exactly the cases with {words}."
-    )
+    said = f"Wrong in exactly the cases with {words}."
+    assert condition([(wrong, True), *[(right, False), (wrong, True)] * FEWEST]) == said
+    # And so it is if all of these are asked last.
+    assert condition([*[(right, False)] * FEWEST, *[(wrong, True)] * FEWEST]) == said
 
 
 @pytest.mark.spec("ORC-D16")

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import erf, erfc
 from strategies import Array
 
 import reference_cnn
-from reference_cnn import _differences, check_gradient
+from reference_cnn import _differences, check_gradient, sigmoid, softmax, softmax_backward
 from reference_cnn._differences import Differences, differences
 
 EPS = 2.0**-52
@@ -216,6 +217,78 @@ def test_what_is_constant_around_a_place_and_rises_farther_away_is_no_staircase(
         assert at(0.0, odd)[:2] == (0, pytest.approx(0, abs=1e-9))
         assert check_gradient(odd, lambda dz, z: 0 * z, [np.zeros(3)]).verdict == "right"
         assert check_gradient(odd, lambda dz, z: 7 * dz, [np.zeros(3)]).verdict == "wrong"
+
+
+def gelu(z: Array) -> Array:
+    """z·Φ(z), with the 1 + erf in which digits are lost where z is negative."""
+    return np.asarray(z / 2 * (1 + erf(z / np.sqrt(2)).astype(z.dtype)))
+
+
+def gelu_backward(dz: Array, z: Array) -> Array:
+    wide = z.astype(float)
+    return np.asarray(dz * (erfc(-wide / np.sqrt(2)) / 2 + wide * np.exp(-(wide**2) / 2) / np.sqrt(2 * np.pi)))
+
+
+def softplus(z: Array) -> Array:
+    return np.asarray(np.log(1 + np.exp(z)))
+
+
+@pytest.mark.spec("GRAD-D2")
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_what_forward_has_rounded_inside_is_not_the_gradients_mistake(dtype: str, seed: int) -> None:
+    """Between the stairs of 1 + erf the other factor rises: the smallest steps agree on a slope that is not E's."""
+    z = (10 * np.random.default_rng(seed).standard_normal((4, 6))).astype(dtype)
+    for forward, backward in (
+        (gelu, gelu_backward),
+        (softplus, lambda dz, z: dz * sigmoid(z.astype(float))),
+        (softmax, lambda dz, z: softmax_backward(dz, softmax(z.astype(float)))),
+    ):
+        assert check_gradient(forward, backward, [z]).verdict != "wrong"
+        assert check_gradient(forward, lambda dz, z, b=backward: 2 * b(dz, z), [z]).verdict == "wrong"
+    derivative, error, _ = at(-7.0, gelu)
+    assert abs(derivative - gelu_backward(np.ones(1), np.array([-7.0]))) <= error
+
+
+@pytest.mark.spec("GRAD-D2")
+def test_slopes_that_kinks_explain_are_no_stairs() -> None:
+    z = np.array([0.01, -0.02, 1e-4, 0.3])
+    for forward, slope in ((np.abs, np.sign), (lambda z: np.maximum(z, z / 8), lambda z: np.where(z > 0, 1, 1 / 8))):
+        assert check_gradient(forward, lambda dz, z, s=slope: dz * s(z), [z]).verdict == "right"
+
+
+@pytest.mark.spec("GRAD-D2")
+@pytest.mark.parametrize("least", [1e-8, 1e-12])
+def test_what_is_steeper_than_the_steps_show_is_not_known(least: float) -> None:
+    for forward in (lambda z: z / max(np.linalg.norm(z), least), lambda z: z / (abs(z) + least), np.sign):
+        for slope in (1 / least, 0.0):
+            backward = lambda dz, z, s=slope: dz * s  # noqa: E731  # one of two in a loop
+            assert check_gradient(forward, backward, [np.zeros(3)]).verdict == "unclear"
+    # What comes down over the steps is known.
+    for slope, verdict in ((1e5, "right"), (1e6, "unclear"), (1e7, "unclear")):
+        steep = check_gradient(lambda z, s=slope: np.tanh(s * z), lambda dz, z, s=slope: s * dz, [np.zeros(2)])
+        assert steep.verdict == verdict
+
+
+@pytest.mark.spec("GRAD-D2")
+def test_one_output_may_swallow_what_another_shows() -> None:
+    """Next to a 1 in float32, what it loses to the other class is nothing, and as much as that class wins."""
+    z, dz = np.array([0, 20], np.float32), np.ones(2, np.float32)
+    found = differences(softmax, z, dz)
+    assert abs(found.derivative[0]) <= found.error[0]
+    assert 2.0**-24 < found.error[0] < 2.0**-20
+    # An output that nothing changes, however far, swallows nothing.
+    alone = differences(lambda z: np.array([1e-9 * z[0], 1], np.float32), z, dz)
+    assert alone.error[0] < 1e-12
+
+
+@pytest.mark.spec("GRAD-D4")
+def test_what_is_lost_beside_the_largest_entry_is_not_wrong() -> None:
+    for dtype in ("float64", "float32"):
+        z, unit = np.array([1.0, 2.0], dtype), float(np.finfo(dtype).eps)
+        for off, verdict in ((7 * unit, "right"), (1e4 * unit, "wrong")):
+            gradient = np.array([1.0, off])
+            assert check_gradient(lambda z: z[:1], lambda dz, z, g=gradient: dz * g, [z]).verdict == verdict
 
 
 @pytest.mark.spec("GRAD-D2")

@@ -173,3 +173,8 @@ def test_a_tie_may_be_broken_or_split_but_its_gradient_is_given_once() -> None:
         assert failure is not None
         assert failure.case.call.special == TIES
         assert "ties=x" in failure.reproduce
+
+
+@pytest.mark.spec("ORC-N4")
+def test_an_empty_batch_has_no_ties() -> None:
+    Case("max_pool_backward", notation.read("x=0x1x3x3 window=2 ties=x"), "special").check(reference.max_pool_backward)

@@ -49,14 +49,15 @@ def condition(judged: Sequence[tuple[Case, bool]], shown: Case | None = None) ->
 
     if min(sum(wrong[k] for k in plain), sum(not wrong[k] for k in plain)) < FEWEST:
         return ""
-    if not any(wrong[j] and not wrong[k] for j, k in pairwise(plain)):
-        first = next(k for k in plain if wrong[k])
-        from_then_on = [k >= first for k in range(len(wrong))]
-        return f"Right in the first {first} calls, wrong in every later one{aside(from_then_on)}."
     common = _common(judged, shown)
     for words, holds in [*common, *_together(common)]:
         if fits(holds):
             return f"Wrong in exactly the cases with {words}{aside(holds)}."
+    # What is asked late may have something in common, which says more than that it is late.
+    if not any(wrong[j] and not wrong[k] for j, k in pairwise(plain)):
+        first = next(k for k in plain if wrong[k])
+        from_then_on = [k >= first for k in range(len(wrong))]
+        return f"Right in the first {first} calls, wrong in every later one{aside(from_then_on)}."
     return ""
 
 

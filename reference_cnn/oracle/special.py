@@ -77,15 +77,16 @@ def gathered(case: "Case", dx: Array) -> Array:
     Each may have any part of the window's gradient between nothing and all. No two windows that have one overlap.
     """
     windows = windows_of(case.call)
+    taken = math.prod(windows.kernel)
     x, dy = (case.arguments[name].astype(np.float64) for name in ("x", "dy"))
     whole, inside = windows.padded(x.shape, np.float64)
     whole[...] = -np.inf
     inside[...] = x
-    taps = windows.view(whole).reshape(-1, *dy.shape)
+    taps = windows.view(whole).reshape(taken, *dy.shape)
     room, interior = windows.padded(x.shape, dx.dtype)
     interior[...] = dx
     shares = windows.view(room, writeable=True)
-    parts = shares.reshape(-1, *dy.shape)
+    parts = shares.reshape(taken, *dy.shape)
     having = dy != 0
     tied = (taps == taps.max(axis=0)) & having
     with np.errstate(invalid="ignore"):  # an infinite part of a gradient of 0
