@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +27,8 @@ RESOLUTION = 5e-4
 RISING = 3
 # So many steps show that E is straight around a place, and so many halves above these whether it is farther off.
 STRAIGHT, ABOVE = 5, (4, 6)
-# At so many places along a step its slope is looked for.
-ALONG = 8
+# At so many places along a step its slope is looked for; at more, if those of the fewer do not explain it.
+ALONG = (8, 64)
 # A differentiable function rises less and less over so many halves; noise does not keep its sign so often.
 HALVES = 8
 # Where it does not come down to this share of its rise over these, the steps are too large for it.
@@ -210,12 +211,15 @@ def _unexplained(
         up, down = (_moved(place, index, step) for step in (h[last], -h[last]))
         return float((dz * (evaluate(up).astype(np.longdouble) - evaluate(down))).sum() / (up[index] - down[index]))
 
-    for k in (first - above for above in ABOVE):
-        shares = (np.arange(ALONG) + 0.5) / ALONG * 2 - 1
+    for k, count in product([first - above for above in ABOVE], ALONG):
+        shares = (np.arange(count) + 0.5) / count * 2 - 1
         with np.errstate(all="ignore"):
-            along = np.mean([slope_at(_moved(x, index, share * h[k])) for share in shares])
-        off = abs(slopes[last] - slopes[k])
-        if off <= 4 * noise[last] or abs(along - slopes[k]) <= off / 2:
+            along = np.array([slope_at(_moved(x, index, share * h[k])) for share in shares])
+            low, middle, high = np.quantile(along, (0.25, 0.5, 0.75))
+            off = abs(slopes[last] - slopes[k])
+            # Where a stair ends just there, the slope is that of the jump.
+            mean = along.mean(where=~(np.abs(along - middle) > 8 * (off + high - low)))
+        if off <= 4 * noise[last] or abs(mean - slopes[k]) <= off / 2:
             return 0
     return float(2 * np.abs(slopes[first - ABOVE[0] : first] - slopes[last]).max())
 
