@@ -21,10 +21,6 @@ NOISE_MARGIN = 8.0
 REACH = 8.0
 # Beside outputs that change, one that does not is looked at so many of the largest steps away.
 FAR = 2.0**10
-# A derivative known no better than this share of the argument's largest one could not tell a factor of 1.001 from 1.
-RESOLUTION = 5e-4
-# Over fewer steps than this nobody can tell whether a function rises evenly.
-RISING = 3
 # So many steps show that E is straight around a place, and so many halves above these whether it is farther off.
 STRAIGHT, ABOVE = 5, (4, 6)
 # At so many places along a step its slope is looked for; at more, if those of the fewer do not explain it.
@@ -80,20 +76,15 @@ def differences(evaluate: Callable[[Array], Array], x: Array, dz: Array) -> Diff
     places = list(np.ndindex(x.shape))
     ladders = [_ladder(evaluate, centre, x, i, dz, steps) for i, steps in zip(places, h)]
     slopes, bends, rounding = (np.array(column) for column in zip(*ladders))
-    stairs = np.array([_stairs(evaluate, x, i, steps, row) for i, steps, row in zip(places, h, slopes)])
-    seen = np.maximum(_scatter(h, slopes), stairs.reshape(-1, 1))
-    noise = np.maximum(rounding, NOISE_MARGIN * seen) / h
+    noise = np.maximum(rounding, NOISE_MARGIN * _scatter(h, slopes)) / h
     derivative, slope_error = _extrapolate(slopes, noise, (2, 4, 6, 8))
     # A difference of one-sided quotients takes E four times over a step, a central quotient twice over two.
     jump, jump_error = _extrapolate(bends, 4 * noise, (1, 3, 5, 7))
     kink = np.abs(jump) > 10 * jump_error
     # A jump too small to be seen would move the derivative by half of itself: the error covers it.
     error = slope_error + np.where(kink, jump_error, np.abs(jump) + jump_error) / 2
-    also = [_unexplained(evaluate, x, i, dz, *rows) for i, *rows in zip(places, h, slopes, rounding)]
-    error = np.maximum(error, np.maximum(also, _jumps(h, slopes, rounding)))
-    # Where stairs are high, it may as well be that their own slope is asked for, which is 0.
-    high = (stairs > 0) & (error > RESOLUTION * np.abs(derivative))
-    error = np.where(high, np.maximum(error, np.abs(derivative)), error)
+    stairs = [_stairs(evaluate, x, i, dz, *rows) for i, *rows in zip(places, h, slopes, rounding)]
+    error = np.maximum(error, np.maximum(stairs, _jumps(h, slopes, rounding)))
     found = Differences(derivative, error, np.where(kink, jump, 0))
     return Differences(*(column.reshape(x.shape) for column in found))
 
@@ -171,21 +162,7 @@ def _changed(evaluate: Callable[[Array], Array], centre: Array, *places: Array) 
         return np.ones(centre.shape, bool)
 
 
-def _stairs(evaluate: Callable[[Array], Array], x: Array, index: tuple[int, ...], h: Array, slopes: Array) -> float:
-    """How high the stairs of E are, 0 if it has none: code that rounds inside to fewer digits than it returns has.
-
-    It does not change at all over the smallest steps, and neither does it around places where it has risen.
-    """
-    usable = np.flatnonzero(np.isfinite(slopes))
-    rising = usable[slopes[usable] != 0]
-    if len(rising) < RISING or rising[-1] == usable[-1]:
-        return 0
-    places = [_moved(x, index, side * h[k]) for k in rising[:RISING] for side in (1, -1)]
-    level = all((evaluate(_moved(p, index, h[usable[-1]])) == evaluate(p)).all() for p in places)
-    return float((np.abs(slopes[rising]) * h[rising])[-RISING:].max()) if level else 0
-
-
-def _unexplained(
+def _stairs(
     evaluate: Callable[[Array], Array],
     x: Array,
     index: tuple[int, ...],
@@ -194,9 +171,10 @@ def _unexplained(
     slopes: Array,
     rounding: Array,
 ) -> float:
-    """How far slopes over larger steps lie from that of the smallest, if no slopes along these explain it; else 0.
+    """How far slopes over larger steps lie from that of the smallest, if those along the way do not explain it; else 0.
 
-    Code that rounds inside rises by stairs, which may be sloping themselves, or have been left out so far.
+    Code that rounds inside, to fewer digits than it returns, rises by stairs, which may slope themselves: the smallest
+    steps, on one of them, show nothing of E's own slope.
     """
     usable = np.flatnonzero(np.isfinite(slopes))
     if len(usable) < STRAIGHT:

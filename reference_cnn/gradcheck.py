@@ -10,13 +10,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference_cnn._differences import RESOLUTION, Differences, differences, exact_differences
+from reference_cnn._differences import Differences, differences, exact_differences
 from reference_cnn._gradients import unpack
 from reference_cnn._pattern import describe
 from reference_cnn._validate import Array, number_array, working_dtype
 
 Verdict = Literal["right", "wrong", "unclear"]
 
+# A derivative known no better than this share of the argument's largest one could not tell a factor of 1.001 from 1.
+RESOLUTION = 5e-4
 # An error below this is none: it is what underflow leaves where every derivative is 0.
 NEGLIGIBLE = 1e-30
 

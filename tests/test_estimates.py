@@ -257,16 +257,20 @@ def test_slopes_that_kinks_explain_are_no_stairs() -> None:
         assert check_gradient(forward, lambda dz, z, s=slope: dz * s(z), [z]).verdict == "right"
 
 
+def scaled(slope: float, dz: Array, z: Array) -> Array:
+    """The gradient of a function with one slope."""
+    return slope * dz
+
+
 @pytest.mark.spec("GRAD-D2")
 @pytest.mark.parametrize("least", [1e-8, 1e-12])
 def test_what_is_steeper_than_the_steps_show_is_not_known(least: float) -> None:
     for forward in (lambda z: z / max(np.linalg.norm(z), least), lambda z: z / (abs(z) + least), np.sign):
         for slope in (1 / least, 0.0):
-            backward = lambda dz, z, s=slope: dz * s  # noqa: E731  # one of two in a loop
-            assert check_gradient(forward, backward, [np.zeros(3)]).verdict == "unclear"
+            assert check_gradient(forward, partial(scaled, slope), [np.zeros(3)]).verdict == "unclear"
     # What comes down over the steps is known.
     for slope, verdict in ((1e5, "right"), (1e6, "unclear"), (1e7, "unclear")):
-        steep = check_gradient(lambda z, s=slope: np.tanh(s * z), lambda dz, z, s=slope: s * dz, [np.zeros(2)])
+        steep = check_gradient(lambda z, s=slope: np.tanh(s * z), partial(scaled, slope), [np.zeros(2)])
         assert steep.verdict == verdict
 
 
