@@ -144,7 +144,6 @@ def fixed_convolutions(rank: int, spread: float) -> list[Call]:
         *_past_a_tile(rank),
         *_fast_paths(rank),
         *_spelled_out(rank),
-        *_of_networks(rank),
     ]
 
 
@@ -228,37 +227,3 @@ def _spelled_out(rank: int) -> list[Call]:
         *({"padding": ((1, 1),) * rank}, {"padding": cycle(((1, 1), (2, 2), (0, 0)), rank)}),
     ]
     return [conv_call(x, w, **options) for options in nothing + alike]
-
-
-def _of_networks(rank: int) -> list[Call]:
-    """Kernels as networks have them, for which many have code of their own, with every option that it may forget."""
-    d, large = cycle((6, 8, 5), rank), 5 if rank < 3 else 4
-    strides, pads, sides = (cycle(of, rank) for of in ((2, 1, 3), (1, 0, 2), ((0, 1), (2, 0), (1, 0))))
-    kinds = [  # channels, filters, the size of the kernel, groups
-        *((3, 3, 3, 3), (3, 6, 3, 3), (3, 3, large, 3), (4, 6, 3, 2)),
-        *((2, 3, 3, 1), (2, 3, large, 1), (2, 3, 4, 1), (2, 3, 1, 1), (4, 6, 1, 2)),
-    ]
-    options: list[dict[str, Any]] = [
-        *(
-            {"b": True, "padding": 1},
-            {"padding": "same"},
-            {"padding": "same", "stride": 2},
-            {"dilation": 2, "padding": 2},
-        ),
-        *({"stride": strides}, {"padding": pads}, {"padding": sides}, {"stride": strides, "padding": pads}),
-        {"stride": strides, "dilation": cycle((1, 2), rank), "padding": sides},
-    ]
-    layers: list[tuple[Any, Any, dict[str, Any]]] = [
-        ((3, c, *d), (f, c // g, *[k] * rank), {"groups": g} if g > 1 else {}) for c, f, k, g in kinds
-    ]
-    return [
-        *(conv_call(x, w, **o, **groups) for x, w, groups in layers for o in options),
-        # Patches, each a token.
-        conv_call((2, 2, *[2 * large] * rank), (3, 2, *[large] * rank), stride=large),
-        # "same" for other sizes with the same kernel, and with another one for the same size.
-        *(
-            conv_call((2, 2, *cycle(of, rank)), (3, 2, *[3] * rank), padding="same", stride=2)
-            for of in ((7, 8), (6, 7))
-        ),
-        conv_call((2, 2, *cycle((7, 8), rank)), (3, 2, *[2] * rank), padding="same", stride=2),
-    ]

@@ -80,7 +80,11 @@ def fixed_poolings(rank: int, own: str) -> list[Call]:
             pool_call(x, window=3, stride=2, padding="same", include_padding=True),
         ],
     }
-    return fixed + special[own] + _past_a_tile(rank, own) + _spelled_out(rank, own) + _per_axis(rank, own)
+    return [
+        *(fixed + special[own] + _past_a_tile(rank, own) + _spelled_out(rank, own) + _per_axis(rank, own)),
+        *_whole_vectors(rank, own),
+        *_large_windows(rank, own),
+    ]
 
 
 def _past_a_tile(rank: int, own: str) -> list[Call]:
@@ -138,4 +142,26 @@ def _per_axis(rank: int, own: str) -> list[Call]:
     return [
         *(pool_call(x, **o, **more) for o in options for more in its_own),
         pool_call(x, window=x[2:]),
+    ]
+
+
+def _whole_vectors(rank: int, own: str) -> list[Call]:
+    """Images and channels that vectors divide, with every option."""
+    options: list[dict[str, Any]] = [
+        *({"window": 2, "padding": 1}, {"window": 3, "stride": 2, "padding": 1}, {"window": 3, "padding": "same"}),
+        {"window": 2, "stride": 1, "padding": 1, own: 2 if own == "dilation" else True},
+    ]
+    return [pool_call((8, 4, *cycle((5, 6, 4), rank)), **o) for o in options]
+
+
+def _large_windows(rank: int, own: str) -> list[Call]:
+    """Windows of 5 and more, for which sums and maxima run along, with every option; and of more than 128 elements."""
+    large = 5 if rank < 3 else 4
+    options: list[dict[str, Any]] = [
+        *({"stride": 1, "padding": 2}, {"stride": 2}, {"stride": 2, "padding": "same"}),
+        {"stride": 1, "dilation": 2} if own == "dilation" else {"stride": 2, "padding": 2, own: True},
+    ]
+    return [
+        *(pool_call((2, 2, *cycle((10, 11, 8), rank)), window=large, **o) for o in options),
+        *[pool_call((1, 1, 13, 14), window=12, stride=1)] * (rank == 2),
     ]

@@ -26,9 +26,11 @@ def dense_calls(draw: Draw, effort: Effort, spread: float) -> list[Call]:
     ones = [(1, 1, 3), (1, 4, 1), (4, 1, 1), (1, 1, 1)]
     # More than 32 or 128 examples, 64 or 256 neurons, 128 or 1024 features.
     large = [(33, 5, 65), (2, 131, 3), (130, 2, 3), (2, 3, 300), (2, 1030, 3)]
-    # Whole vectors and tiles of up to 128.
-    whole = [(128, 2, 3), (2, 128, 3), (3, 2, 128)]
-    fixed = [_dense(*s, b=b) for s in sizes + ones + large + whole for b in (False, True)]
+    # Whole vectors and tiles of up to 128; of 6, 12 and 24; of 16 and 32 in all ways at once, and with what remains.
+    whole = [(128, 2, 3), (2, 128, 3), (3, 2, 128), (6, 24, 5), (7, 6, 12), (32, 64, 32), (19, 35, 23)]
+    # One example or one neuron, which need no product of matrices.
+    thin = [(1, 67, 2), (1, 2, 67), (67, 3, 1), (3, 67, 1)]
+    fixed = [_dense(*s, b=b) for s in sizes + ones + large + whole + thin for b in (False, True)]
     fixed += [_dense(3, 1, 5, b=False)._replace(scale=spread), _dense(4, 5, 3, b=True)._replace(scale=spread)]
     return fixed + [draw_dense(draw) for _ in range(effort.drawn)]
 
@@ -48,6 +50,7 @@ def activation_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     shapes = [(4099,), (8, 16), (2, 3, 5), (2, 3, 2, 5), (1, 1)]
     scales = (4.0, 12.0, 1e-3, 2.0, 1.0, 40.0, 88.0, RANGES[dtype])
     fixed = [Call((("z", shapes[i % len(shapes)]),), scale=s) for i, s in enumerate(scales)]
+    fixed.append(Call((("z", (2, 3, 2, 1, 2)),)))
     # Of both signs, so in several elements.
     fixed += [Call((("z", (2, 128)),), scale=s) for s in (1e-9, 1e-13) if dtype != "float16"]
     return [c for c in fixed if c.scale <= RANGES[dtype]] + [draw_activation(draw) for _ in range(effort.drawn)]
@@ -82,7 +85,7 @@ def draw_logits(draw: Draw) -> Call:
 
 def error_calls(draw: Draw, effort: Effort, spread: float) -> list[Call]:
     """Return calls of an error: what a network with one output has, and other shapes; o close to y, and far from it."""
-    shapes = [(3, 1), (5,), (4, 4), (2, 3, 4), (1, 1), (3, 5), (2, 3, 2, 4), (37, 131), (128,), (10007,)]
+    shapes = [(3, 1), (5,), (4, 4), (2, 3, 4), (1, 1), (3, 5), (2, 3, 2, 4), (37, 131), (128,), (8, 12), (10007,)]
     fixed = [Call((("o", shape),)) for shape in shapes]
     fixed += [Call((("o", (3, 4)),), scale=1e-3), Call((("o", (5,)),), scale=spread)]
     return fixed + [draw_error(draw) for _ in range(effort.drawn)]

@@ -41,6 +41,8 @@ ASKED = {
 LINEAR = ("conv", "dense", "average pool")
 # Functions of single elements: where the special value was, there is nothing else that could leak.
 ELEMENTWISE = ("sigmoid", "sigmoid_prime", "relu", "squared_error_prime")
+# A pooling that has code of its own in many places.
+USUAL = (("window", 3), ("stride", 2), ("padding", 1))
 # So many spread over the fixed calls, besides one with each feature.
 CALLS = 6
 # How often a tie's part of a gradient may be rounded: as a reciprocal, as a product, and when it is kept.
@@ -55,6 +57,7 @@ def special_calls(function: str, fixed: list[Call]) -> list[Call]:
     if LAYERS[function].family in WINDOWED:
         # Where a window is one element, there may be other code.
         some += [call for call in fixed if _one_by_one(call)][:1]
+        some += [call for call in fixed if call.options == USUAL][:1]
     found = [
         (call.with_bias() if special[1] == "b" else call)._replace(special=special)
         for call in some

@@ -107,6 +107,83 @@ FORGOTTEN: dict[str, Path] = {
 }
 
 
+def of_groups(w: tuple[int, ...], o: dict[str, Any]) -> int:
+    """How many filters there are for each of several groups; 0 where there is one."""
+    groups = o.get("groups", 1)
+    return w[0] // groups if groups > 1 else 0
+
+
+def row(x: tuple[int, ...], w: tuple[int, ...], o: dict[str, Any]) -> int:
+    """How many outputs a row has."""
+    return windows_of(Call((("x", x), ("w", w)), tuple(o.items()))).out[-1]
+
+
+def multiple(of: str, n: int) -> Path:
+    """A path for sizes that a vector or a tile divides."""
+    places = {"images": (0, 0), "channels": (1, 1), "filters": (1, 0), "neurons": (1, 1), "features": (1, 0)}
+    array, axis = places[of]
+    return lambda x, w, b, o: (x, w)[array][axis] % n == 0
+
+
+def plain(kernel: tuple[int, ...], *options: str) -> Path:
+    """A path for one kernel with certain options, whatever their values."""
+    return lambda x, w, b, o: w[2:] == kernel and set(o) == set(options)
+
+
+def most(option: Any) -> int:
+    """The largest number of an option."""
+    return max(map(most, option)) if isinstance(option, tuple) else option if isinstance(option, int) else 0
+
+
+TILES = {"images": (6, 7, 8), "filters": (12, 24), "channels": (6, 12, 13)}
+ROWS = ((1, 7), (7, 1))
+# What vectors and tiles divide, kernels and options larger than most; another opponent, after layers that are in use.
+CONVOLUTIONS |= {
+    "strides with whole vectors of channels": lambda x, w, b, o: w[1] % 4 == 0 and most(o.get("stride")) > 1,
+    "dilation with whole vectors of channels": lambda x, w, b, o: w[1] % 4 == 0 and most(o.get("dilation")) > 1,
+    "a bias with whole vectors of channels": lambda x, w, b, o: b and w[1] % 4 == 0 and w[2:] == (3, 3),
+    "pads per side of whole vectors": lambda x, w, b, o: w[1] % 8 == 0 and per("side", o.get("padding")),
+    "padding of 16 channels": lambda x, w, b, o: w[1] % 16 == 0 and "padding" in o,
+    "padding of 16 filters": lambda x, w, b, o: w[0] % 16 == 0 and "groups" not in o and "padding" in o,
+    "strides with 8 filters": lambda x, w, b, o: w[0] % 8 == 0 and "groups" not in o and most(o.get("stride")) > 1,
+    **{f"{n} {of}": multiple(of, n) for of, several in TILES.items() for n in several},
+    "more than 16 of everything": lambda x, w, b, o: min(x[0], x[1], w[0]) > 16,
+    "rows of 8 at a stride": lambda x, w, b, o: most(o.get("stride")) > 1 and row(x, w, o) % 16 == 0,
+    "rows of 16 with dilation": lambda x, w, b, o: most(o.get("dilation")) > 1 and row(x, w, o) % 16 == 0,
+    "rows and columns beyond 64": lambda x, w, b, o: min(x[2:]) > 65,
+    "a bias of 7×7": lambda x, w, b, o: b and w[2:] == (7, 7),
+    "dilation of 6×6 and more": lambda x, w, b, o: min(w[2:]) > 5 and most(o.get("dilation")) > 1,
+    "same of 6×6 and more": lambda x, w, b, o: min(w[2:]) > 5 and o.get("padding") == "same" and "stride" in o,
+    "strided groups of 6×6 and more": lambda x, w, b, o: min(w[2:]) > 5 and {"groups", "stride"} <= set(o),
+    "padded depthwise 7×7": lambda x, w, b, o: w[1:] == (1, 7, 7) and {"groups", "padding"} <= set(o),
+    **{f"{k[0]}×{k[1]}": plain(k) for k in ROWS},
+    **{f"padded {k[0]}×{k[1]}": plain(k, "padding") for k in ROWS},
+    "11×11 at stride 4": lambda x, w, b, o: w[2:] == (11, 11) and o == {"stride": 4},
+    "padding beyond 4": lambda x, w, b, o: most(o.get("padding")) > 4,
+    "padded dilation beyond 4": lambda x, w, b, o: most(o.get("dilation")) > 4 and "padding" in o,
+    "strides with dilation beyond 4": lambda x, w, b, o: most(o.get("dilation")) > 4 and "stride" in o,
+    "a bias with dilation beyond 4": lambda x, w, b, o: b and most(o.get("dilation")) > 4,
+    "strides beyond 7": lambda x, w, b, o: most(o.get("stride")) > 7,
+    "strides in groups of 4 channels": lambda x, w, b, o: (
+        of_groups(w, o) > 0 and w[1] == 4 and most(o.get("stride")) > 1
+    ),
+    "a bias of groups of 4 channels": lambda x, w, b, o: b and of_groups(w, o) > 0 and w[1] == 4,
+    "groups of 4 and 4": lambda x, w, b, o: of_groups(w, o) == w[1] == 4,
+    "padding in groups of 4 filters": lambda x, w, b, o: of_groups(w, o) > 3 and "padding" in o,
+    "more than 4 groups with dilation": lambda x, w, b, o: o.get("groups", 1) > 4 and "dilation" in o,
+    "more than 3 groups with pads per side": lambda x, w, b, o: (
+        o.get("groups", 1) > 3 and per("side", o.get("padding"))
+    ),
+    "strides of one row": lambda x, w, b, o: x[2] == 1 and most(o.get("stride")) > 1,
+    "dilation of one column": lambda x, w, b, o: x[3] == 1 and w[2] > 1 and most(o.get("dilation")) > 1,
+    "a bias of three taps in one row": lambda x, w, b, o: b and x[2] == 1 and w[3] == 3,
+    "dilation with one of everything": lambda x, w, b, o: x[:2] == (1, 1) and w[0] == 1 and "dilation" in o,
+    "strides and pads per side": lambda x, w, b, o: (
+        per("side", o.get("padding")) and per("axis", o.get("stride")) and "dilation" not in o and "groups" not in o
+    ),
+}  # fmt: skip
+
+
 def both(one: Path, other: Path) -> Path:
     return lambda x, w, b, o: one(x, w, b, o) and other(x, w, b, o)
 
@@ -144,14 +221,25 @@ POOLINGS: dict[str, Path] = {
     "equal pads at all sides": lambda x, w, b, o: o == {"padding": ((1, 1), (1, 1))},
     "symmetrical pads": lambda x, w, b, o: o == {"padding": ((1, 1), (2, 2))},
 }
+POOLINGS |= {
+    "padding of whole vectors of channels": lambda x, w, b, o: x[1] % 4 == 0 and "padding" in o,
+    "padding of 8 images": lambda x, w, b, o: x[0] % 8 == 0 and "padding" in o,
+    "same of whole vectors of channels": lambda x, w, b, o: x[1] % 4 == 0 and o.get("padding") == "same",
+    "5×5 at stride 1": lambda x, w, b, o: min(w) > 4 and o.get("stride") == 1 and "padding" in o,
+    "overlapping 5×5": lambda x, w, b, o: w == (5, 5) and o == {"stride": 2},
+    "same of 5×5": lambda x, w, b, o: w == (5, 5) and o.get("padding") == "same",
+    "windows of more than 128": lambda x, w, b, o: w[0] * w[1] > 128 and max(w) < 17,
+}
 MAXIMA: dict[str, Path] = {
     **POOLINGS,
+    "dilated 5×5": lambda x, w, b, o: min(w) > 4 and o.get("dilation") == 2,
     "a dilation of 1": lambda x, w, b, o: o == {"dilation": 1},
     "dilations of 1": lambda x, w, b, o: o == {"dilation": (1, 1)},
     "equal dilations": lambda x, w, b, o: o == {"dilation": (2, 2)},
 }
 AVERAGES: dict[str, Path] = {
     **POOLINGS,
+    "padding that 5×5 counts": lambda x, w, b, o: min(w) > 4 and "padding" in o and o.get("include_padding") is True,
     "padding that is not counted": lambda x, w, b, o: o == {"include_padding": False},
     "padding that is not there": lambda x, w, b, o: o == {"include_padding": True},
     "same that is counted, with a window for each axis": lambda x, w, b, o: (
@@ -162,7 +250,19 @@ AVERAGES: dict[str, Path] = {
     ),
     "padding that is there and not counted": lambda x, w, b, o: o == {"padding": 1, "include_padding": False},
 }
+DENSE: dict[str, Path] = {
+    "one example of many features": lambda x, w, b, o: x[0] == 1 and x[1] > 8,
+    "one example, many neurons": lambda x, w, b, o: x[0] == 1 and w[1] > 8,
+    "one neuron, many examples": lambda x, w, b, o: w[1] == 1 and x[0] > 8,
+    "one neuron of many features": lambda x, w, b, o: w[1] == 1 and x[1] > 8,
+    "more than 16 of everything": lambda x, w, b, o: min(x[0], x[1], w[1]) > 16,
+    "whole tiles of 32": lambda x, w, b, o: x[0] % 32 == x[1] % 32 == w[1] % 32 == 0,
+    **{f"{n} examples": multiple("images", n) for n in TILES["images"][:2]},
+    "24 features": multiple("features", 24),
+    "12 neurons": multiple("neurons", 12),
+}
 FAMILIES: dict[str, dict[str, Path]] = {
+    **dict.fromkeys(("dense_forward", "dense_backward"), DENSE),
     **dict.fromkeys(("conv_forward", "conv_backward"), CONVOLUTIONS),
     **dict.fromkeys(("max_pool_forward", "max_pool_backward"), MAXIMA),
     **dict.fromkeys(("avg_pool_forward", "avg_pool_backward"), AVERAGES),
@@ -246,3 +346,19 @@ def test_padding_that_is_kept_by_too_little_shows(function: str, kernel: str, ke
             return layer.reference(*arguments, **{**options, "padding": kept.setdefault(key, windows.pads)})
 
         assert rejected(function, remembering, seed)
+
+
+@pytest.mark.spec("ORC-D2", "ORC-D4")
+def test_a_plan_that_is_kept_by_shapes_alone_shows() -> None:
+    """Two calls may have all shapes in common, that of the result too, and differ in their options."""
+    layer = LAYERS["conv_backward"]
+    for seed in range(2):
+        kept: dict[Any, dict[str, Any]] = {}
+
+        def planned(*arguments: Any, kept: dict[Any, dict[str, Any]] = kept, **options: Any) -> Any:
+            plan = kept.setdefault(tuple(a.shape for a in arguments), options)
+            # But padding and groups, of which it knows.
+            known = {name: value for name, value in options.items() if name in ("padding", "groups")}
+            return layer.reference(*arguments, **{**plan, **known})
+
+        assert rejected("conv_backward", planned, seed)

@@ -13,6 +13,7 @@ from others_by_hand import OTHERS
 from test_mistakes import FAINT, SILENT
 
 from reference_cnn import (
+    avg_pool_forward,
     conv_backward,
     conv_forward,
     dense_backward,
@@ -235,6 +236,19 @@ def test_other_peoples_code_is_named(function: str, implementation: Function, na
         failure = check({function: implementation}, seed=seed).results[function].failure
         assert failure is not None
         assert failure.diagnosis == (named,)
+
+
+@pytest.mark.spec("ORC-D9")
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_an_average_that_is_cut_off_is_no_narrow_sum(dtype: str) -> None:
+    def cut_off(x: Any, window: Any, **o: Any) -> Any:
+        y = avg_pool_forward(x.astype(float), window, **o)
+        rounded = y.astype(dtype)
+        return np.where(abs(rounded.astype(float)) > abs(y), np.nextafter(rounded, np.zeros_like(rounded)), rounded)
+
+    failure = check({"avg_pool_forward": cut_off}, dtype=dtype).results["avg_pool_forward"].failure
+    assert failure is not None
+    assert failure.diagnosis == ()
 
 
 @pytest.mark.spec("ORC-D9")
