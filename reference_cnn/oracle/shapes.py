@@ -75,6 +75,8 @@ def logits_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     hard = [
         Call((("z", shape),), scale=s) for s in scales[2:] for shape in [(5, 5), (5, 9), (5, 19), (9, 137), (37, 4)]
     ]
+    # And of more than 256 and 1024 classes, the largest of one row the last.
+    hard += [Call((("z", shape),), scale=scales[2]) for shape in [(3, 300), (3, 1031)] * (not dtype.endswith("16"))]
     return [*fixed, *large, *hard] + [draw_logits(draw) for _ in range(effort.drawn)]
 
 

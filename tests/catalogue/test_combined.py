@@ -312,6 +312,8 @@ def rows_without_maximum(rows: Callable[[Array], Any]) -> Callable[[Array], Arra
 
 SOFTMAX = {
     "the first 64": lambda z: z[..., :64].max(axis=-1, keepdims=True),
+    "the first 256": lambda z: z[..., :256].max(axis=-1, keepdims=True),
+    "the first 1024": lambda z: z[..., :1024].max(axis=-1, keepdims=True),
     "whole vectors of 4": lambda z: z[..., : max(z.shape[-1] // 4 * 4, 1)].max(axis=-1, keepdims=True),
     "whole vectors of 32": lambda z: z[..., : z.shape[-1] // 32 * 32 or None].max(axis=-1, keepdims=True),
     "none on three axes": lambda z: z.max(axis=-1, keepdims=True) if z.ndim < 3 else 0,
