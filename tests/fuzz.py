@@ -35,8 +35,8 @@ from reference_cnn.oracle.call import Draw
 from reference_cnn.oracle.cases import DTYPES, Case, cases
 from reference_cnn.oracle.judge import judge
 from reference_cnn.oracle.layers import LAYERS
-from reference_cnn.oracle.report import failure_text
 from reference_cnn.oracle.targets import TargetError, UsageError, ask, process, remote
+from reference_cnn.oracle.text import failure_text
 
 SPEC = Path(__file__).parents[1] / "spec"
 # What a refusal of the layers and of the gradient check looks like [ARR-C1 and the constraints of each layer].

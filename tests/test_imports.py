@@ -41,7 +41,7 @@ ROWS = [
     ],
     ["oracle.judge", "oracle.markup", "oracle.influence"],
     ["oracle.words", "oracle.heatmap"],
-    ["oracle.html"],
+    ["oracle.html", "oracle.text"],
     ["oracle.report", "oracle.purity", *(f"oracle.targets.{t}" for t in ("keras", "onnx", "onnxruntime"))],
     ["oracle.cases", "oracle.examples"],
     [

@@ -19,8 +19,8 @@ from reference_cnn._windows import Windows
 from reference_cnn.oracle import TargetError, cases, check
 from reference_cnn.oracle.cases import DTYPES
 from reference_cnn.oracle.layers import LAYERS
-from reference_cnn.oracle.report import failure_text
 from reference_cnn.oracle.targets import UsageError
+from reference_cnn.oracle.text import failure_text
 
 Functions = dict[str, Callable[..., Any]]
 

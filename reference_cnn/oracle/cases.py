@@ -10,13 +10,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle import bounds, judge, normwise, notation, numbers, report, special
+from reference_cnn.oracle import bounds, judge, normwise, notation, numbers, special
 from reference_cnn.oracle.call import PROFILES, TIES, Call, numpy_draw, windows_of
 from reference_cnn.oracle.layers import LAYERS, WINDOWED
 from reference_cnn.oracle.mistakes import CONVENTIONS, MISTAKES
 from reference_cnn.oracle.shapes import calls
 from reference_cnn.oracle.targets import UsageError
 from reference_cnn.oracle.targets.ask import ask
+from reference_cnn.oracle.text import failure_text
 
 Tier = Literal["exact", "rounding", "special"]
 Shape = tuple[int, ...]
@@ -159,7 +160,7 @@ class Case:
         """Ask `function` this question; raise an AssertionError with the whole message if the answer is wrong."""
         failure = judge.judge(self, ask(function, self)).failure
         if failure:
-            raise AssertionError(report.failure_text(failure))
+            raise AssertionError(failure_text(failure))
 
     def _generator(self) -> np.random.Generator:
         return np.random.default_rng([self.seed, zlib.crc32(f"{self.text} {self.tier}".encode())])

@@ -10,7 +10,7 @@ from reference_cnn._gradients import unpack
 from reference_cnn._validate import Array
 from reference_cnn.oracle.mistakes import MISTAKES, Implementation, Mistake
 from reference_cnn.oracle.questions import Question, questions
-from reference_cnn.oracle.report import LINES, blocks_of, laid_out, side_by_side, wrapped
+from reference_cnn.oracle.text import LINES, blocks_of, laid_out, side_by_side, wrapped
 
 # How many questions are tried for one that shows in numbers what others show in a shape.
 PATIENCE = 600

@@ -17,8 +17,8 @@ from reference_cnn.oracle.examples import explain_mistakes
 from reference_cnn.oracle.judge import judge
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.mistakes import MISTAKES, Mistake, accepted
-from reference_cnn.oracle.report import LINES, WIDTH
 from reference_cnn.oracle.targets.ask import ask
+from reference_cnn.oracle.text import LINES, WIDTH
 
 # Where a mistake does not show in the numbers that come back: in no dtype, or in some only.
 SILENT = {
