@@ -27,8 +27,8 @@ def conv_forward(
     axes = _axes(x.shape[2:], w.shape[2:], stride, padding, dilation)
     work = working_dtype(np.result_type(x, w))
     image, kernel, z = x.astype(work), w.astype(work), np.zeros((len(x), len(w), *(a.out for a in axes)), work)
-    for n, f, c, o, k, i in _terms(len(x), w, axes, groups):
-        z[(n, f, *o)] += kernel[(f, c % w.shape[1], *k)] * image[(n, c, *i)]
+    for output, tap, pixel in _terms(len(x), w, axes, groups):
+        z[output] += kernel[tap] * image[pixel]
     if b is not None:
         for f in range(len(w)):
             z[:, f] += b[f]
@@ -43,9 +43,9 @@ def conv_backward(
     work = working_dtype(np.result_type(dz, x, w))
     dx, dw, db = np.zeros(x.shape, work), np.zeros(w.shape, work), np.zeros(len(w), work)
     d, image, kernel = dz.astype(work), x.astype(work), w.astype(work)
-    for n, f, c, o, k, i in _terms(len(x), w, axes, groups):
-        dx[(n, c, *i)] += d[(n, f, *o)] * kernel[(f, c % w.shape[1], *k)]
-        dw[(f, c % w.shape[1], *k)] += d[(n, f, *o)] * image[(n, c, *i)]
+    for output, tap, pixel in _terms(len(x), w, axes, groups):
+        dx[pixel] += d[output] * kernel[tap]
+        dw[tap] += d[output] * image[pixel]
     for n, f, *o in np.ndindex(dz.shape):
         db[f] += d[(n, f, *o)]
     return dx.astype(dz.dtype), dw.astype(dz.dtype), db.astype(dz.dtype)
@@ -77,14 +77,16 @@ def _axes(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> l
 
 
 def _terms(images: int, w: Array, axes: list[_Axis], groups: int) -> Any:
-    """Yield n, f, c (of x), o, k and the position i of x, for every product whose i lies inside x."""
+    """Yield the indices [n, f, o] of z, [f, c, k] of w and [n, g·C/groups + c, i] of x of every product inside x."""
     filters, channels = w.shape[:2]
-    outputs = list(np.ndindex(*(a.out for a in axes)))
+    places = []
+    for o, k in product(np.ndindex(*(a.out for a in axes)), np.ndindex(w.shape[2:])):
+        i = tuple(p * a.stride + t * a.dilation - a.before for p, t, a in zip(o, k, axes))
+        if all(0 <= j < a.size for j, a in zip(i, axes)):
+            places.append((o, k, i))
     for n, f, c in np.ndindex(images, filters, channels):
-        for o, k in product(outputs, np.ndindex(w.shape[2:])):
-            i = tuple(p * a.stride + t * a.dilation - a.before for p, t, a in zip(o, k, axes))
-            if all(0 <= j < a.size for j, a in zip(i, axes)):
-                yield n, f, f // (filters // groups) * channels + c, o, k, i
+        for o, k, i in places:
+            yield (n, f, *o), (f, c, *k), (n, f // (filters // groups) * channels + c, *i)
 
 
 def dense_forward(x: Array, w: Array, b: Array | None = None) -> Array:
@@ -188,13 +190,16 @@ def _pool_axes(x: Array, window: Any, stride: Any, padding: Any, dilation: Any) 
 
 def _pools(x: Array, window: Any, stride: Any, padding: Any, dilation: Any) -> Any:
     """Yield n, c, o and the positions of x, in C order, that the window at o reads."""
-    axes = _pool_axes(x, window, stride, padding, dilation)
-    for n, c, *o in np.ndindex(*x.shape[:2], *(a.out for a in axes)):
+    axes, windows = _pool_axes(x, window, stride, padding, dilation), []
+    for o in np.ndindex(*(a.out for a in axes)):
         places = [
             tuple(p * a.stride + t * a.dilation - a.before for p, t, a in zip(o, k, axes))
             for k in np.ndindex(_window(x, window))
         ]
-        yield n, c, o, [i for i in places if all(0 <= j < a.size for j, a in zip(i, axes))]
+        windows.append((o, [i for i in places if all(0 <= j < a.size for j, a in zip(i, axes))]))
+    for n, c in np.ndindex(x.shape[:2]):
+        for o, places in windows:
+            yield n, c, o, places
 
 
 def relu(z: Array) -> Array:
@@ -216,12 +221,12 @@ def softmax(z: Array) -> Array:
 def softmax_backward(da: Array, a: Array) -> Array:
     """dz_i = Σ_j da_j · a_j · (δ_ij − a_i), row by row."""
     work = working_dtype(da.dtype)
-    rows, upstream = (v.astype(work).reshape(-1, a.shape[-1]) for v in (a, da))
-    dz = np.zeros(rows.shape, work)
-    for n, i in np.ndindex(rows.shape):
-        for j in range(rows.shape[1]):
-            dz[n, i] += upstream[n, j] * rows[n, j] * (int(i == j) - rows[n, i])
-    return dz.reshape(a.shape).astype(da.dtype)
+    rows, upstream = (v.astype(work).reshape(-1, a.shape[-1]).tolist() for v in (a, da))
+    dz = [
+        [sum(d * p * ((i == j) - q) for j, (d, p) in enumerate(zip(above, row))) for i, q in enumerate(row)]
+        for above, row in zip(upstream, rows)
+    ]
+    return np.array(dz, work).reshape(a.shape).astype(da.dtype)
 
 
 def squared_error(o: Array, y: Array) -> Array:
@@ -256,4 +261,5 @@ def cross_entropy_prime(z: Array, labels: Array) -> Array:
 def _softmax(row: Sequence[float]) -> list[float]:
     top = max(row)
     e = [math.exp(v - top) for v in row]
-    return [v / sum(e) for v in e]
+    total = sum(e)
+    return [v / total for v in e]
