@@ -5,6 +5,7 @@ five seeds alone.
 """
 
 import argparse
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -37,6 +38,16 @@ def made(function: str, *steps: Way) -> Implementation:
 def answers(implementation: Implementation, asked: list[Case]) -> list[tuple[Case, Answer]]:
     """What an implementation answers to all cases."""
     return [(case, ask(implementation, case)) for case in asked]
+
+
+def fingerprint(given: list[tuple[Case, Answer]]) -> str:
+    """What is the same for the same answers."""
+    digest = hashlib.sha256()
+    for _, answer in given:
+        digest.update(answer.outcome.encode())
+        for array in answer.outputs.values():
+            digest.update(b"None" if array is None else f"{array.dtype}{array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 def wrong(given: list[tuple[Case, Answer]]) -> bool:

@@ -73,7 +73,10 @@ def diagnose(
         [replace(e, native=True) for e in singles], telling, every
     )
     if found and telling is exact:
-        all_of_it = _explaining(found, seen, every) or _with_another(found[0], singles, seen, every)
+        # What has a memory was asked everything, the others whole numbers only.
+        others = [o for o in seen if not o.case.exact]
+        all_of_it = [e for e in found if e.stateful or _reproduces(e, others, told=True)]
+        all_of_it = all_of_it or _with_another(found[0], singles, seen, every)
         found = all_of_it or [e for e in found if _roughly(e, seen)]
     if not found:
         found = [e for e in _explaining(_pairs(singles, telling), telling, every) if _roughly(e, seen)]
@@ -111,12 +114,14 @@ def _bluntness(o: Observation) -> tuple[bool, bool, int, bool, int]:
     return not o.wrong, o.loud(o.outputs), -len(o.case.call.features), o.case.size < TINY, o.case.size
 
 
-def _reproduces(explanation: Explanation, order: Sequence[Observation]) -> bool:
-    """Whether it reproduces every answer, and a wrong one by its numbers."""
+def _reproduces(explanation: Explanation, order: Sequence[Observation], *, told: bool = False) -> bool:
+    """Whether it reproduces every answer, and a wrong one by its numbers, unless it has done so before."""
+    if not order:
+        return told
+    # Made once: it may have a memory.
     function = explanation.implementation(order[0].case)
-    native, told = explanation.native, False
     for observation in order:
-        predicted = observation.predict(function, native=native)
+        predicted = observation.predict(function, native=explanation.native)
         if not observation.compared:
             continue
         if not observation.agrees(predicted, explanation):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from convolutions_by_hand import CONVOLUTIONS
-from diagnosing import answers, drawn_pairs, made, verdict, ways, wrong
+from diagnosing import answers, drawn_pairs, fingerprint, made, verdict, ways, wrong
 from others_by_hand import OTHERS
 from test_mistakes import FAINT, SILENT
 
@@ -37,9 +37,14 @@ LOUD = {("max_pool_backward", "pool-default-stride", 0), ("avg_pool_backward", "
 @pytest.mark.parametrize(("dtype", "seed"), [("float64", 0), ("float32", 1)])
 @pytest.mark.parametrize("function", LAYERS)
 def test_single_mistakes_are_named(function: str, dtype: str, seed: int) -> None:
-    asked = cases(function, dtype=dtype, seed=seed)
+    asked, told = cases(function, dtype=dtype, seed=seed), set()
     for mistake, way in ways(function):
         given = answers(made(function, (mistake, way)), asked)
+        # Some ways of a mistake, such as how low a finite number is, are not told apart by these questions.
+        same = mistake.id, fingerprint(given)
+        if same in told:
+            continue
+        told.add(same)
         named = diagnose(given)
         unnamed = dtype in SILENT.get(mistake.id, ()) or (function, mistake.id, way) in LOUD
         unnamed = unnamed or (mistake.id in FAINT and not wrong(given))
