@@ -1,6 +1,7 @@
 """A mistake explained: what, why, what helps, and an example small enough to do by hand, worked out on the spot."""
 
 import difflib
+import inspect
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +9,9 @@ import numpy as np
 import reference_cnn
 from reference_cnn._gradients import unpack
 from reference_cnn._validate import Array
-from reference_cnn.oracle.mistakes import MISTAKES, Implementation, Mistake
+from reference_cnn.explain import explain
+from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.mistakes import MISTAKES, Implementation, Mistake, of_function
 from reference_cnn.oracle.questions import Question, questions
 from reference_cnn.oracle.text import LINES, blocks_of, laid_out, side_by_side, wrapped
 
@@ -20,6 +23,18 @@ OUTPUTS = {"conv_backward": ("dx", "dw", "db"), "dense_backward": ("dx", "dw", "
 def explain_mistakes(names: str) -> str:
     """Explain one mistake of the catalogue, or several joined by "+"."""
     return "\n\n".join(_explained(MISTAKES[name]) for name in names.split("+"))
+
+
+def explain_function(name: str) -> str:
+    """Explain a function: how it is called, what it owes, and which mistakes are known."""
+    function = LAYERS[name].reference
+    signature = inspect.signature(function)
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    call = f"{name}{signature.replace(parameters=bare, return_annotation=signature.empty)}"
+    what = (inspect.getdoc(function) or "").partition("\n\n")[0]
+    ids = ", ".join(m.id for m in of_function(name))
+    known_mistakes = "\n".join(wrapped(f"Known mistakes, each with an example (reference-cnn explain ID): {ids}."))
+    return "\n\n".join([call, what, *map(explain, LAYERS[name].clauses), known_mistakes])
 
 
 def known(names: str) -> bool:
@@ -66,8 +81,9 @@ def example(mistake: Mistake) -> list[str]:
     answers: list[list[str]] = []
     for name, value in right.items():
         if not _equal(value, wrong[name]):
-            answers += blocks_of(f"your {name}", wrong[name], _marks(wrong[name], value))
-            answers += blocks_of(f"right {name}", value)
+            yours, its = ("", "") if wrong[name].shape == value.shape else (f" {wrong[name].shape}", f" {value.shape}")
+            answers += blocks_of(f"your {name}{yours}", wrong[name], _marks(wrong[name], value))
+            answers += blocks_of(f"right {name}{its}", value)
     return [*lines, *laid_out(given, answers, LINES)[:-1]]
 
 

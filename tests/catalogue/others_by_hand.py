@@ -145,6 +145,19 @@ def labels_in_every_row(z: Array, labels: Array) -> Array:
     return p
 
 
+def given_logits(da: Array, z: Array) -> Array:
+    a = np.exp(z) / np.exp(z).sum(axis=-1, keepdims=True)
+    jacobians = a[..., None] * (np.eye(a.shape[-1]) - a[..., None, :])
+    return np.asarray(np.einsum("...i,...ij->...j", da, jacobians))
+
+
+def quotients_of_exponentials(z: Array, labels: Array) -> Array:
+    p = np.exp(z)
+    p /= p.sum(axis=1, keepdims=True)
+    p[range(len(p)), labels] -= 1
+    return p
+
+
 def ratio(z: Array) -> Array:
     e = np.exp(z)
     return np.asarray(e / (1 + e))
@@ -164,6 +177,8 @@ OTHERS: list[tuple[str, Function, str]] = [
     ("dense_backward", lambda dz, x, w: {"dx": dz @ w, "dw": x.T @ dz}, "dense-untransposed"),
     ("dense_backward", lambda dz, x, w: {"dx": dz @ w.T, "dw": x.T @ dz, "db": dz.sum(1)}, "db-neurons"),
     ("dense_backward", weights_first, "gradient-order"),
+    ("dense_backward", lambda dz, x, w: (dz @ w.T, x.T @ dz / len(x), dz.sum(axis=0)), "dw-mean"),
+    ("dense_backward", lambda dz, x, w: (dz @ w.T, x.T @ dz, dz.sum(axis=0, keepdims=True)), "db-kept-axes"),
     ("max_pool_forward", lowest(-9999), "pool-finite-init"),
     ("max_pool_forward", lowest(-1), "pool-finite-init"),
     ("max_pool_forward", lambda x, window, **o: -max_pool_forward(-x, window, **o), "pool-minimum"),
@@ -205,6 +220,7 @@ OTHERS: list[tuple[str, Function, str]] = [
     ("softmax", lambda z: np.exp(z - z.max()) / np.exp(z - z.max()).sum(), "softmax-all"),
     ("softmax_backward", lambda da, a: da - (a * da).sum(-1)[..., None], "softmax-unweighted"),
     ("softmax_backward", lambda da, a: a * da, "softmax-no-sum"),
+    ("softmax_backward", given_logits, "softmax-of-output"),
     ("squared_error", lambda o, y: np.linalg.norm(o - y), "root-of-squares"),
     (
         "cross_entropy",
@@ -216,5 +232,11 @@ OTHERS: list[tuple[str, Function, str]] = [
         lambda z, labels: -log_softmax(z, -1)[np.arange(len(z)), labels].sum() / np.log(2),
         "log-base",
     ),
+    (
+        "cross_entropy",
+        lambda z, labels: sum(np.log(sum(np.exp(row))) - row[k] for row, k in zip(z, labels)),
+        "softmax-no-max",
+    ),
     ("cross_entropy_prime", labels_in_every_row, "labels-of-all"),
+    ("cross_entropy_prime", quotients_of_exponentials, "softmax-no-max"),
 ]

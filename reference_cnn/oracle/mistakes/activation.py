@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.activation import sigmoid
+from reference_cnn.activation import sigmoid, softmax
 from reference_cnn.oracle.mistakes.entry import Implementation, Mistake, answering, instead
 
 
@@ -53,6 +53,11 @@ def _rows_as_columns(below: Implementation) -> Implementation:
 def _exponentials(z: Array, top: Any) -> Array:
     e = np.exp(z - top)
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def _labelled(rows: Array, labels: Array) -> Array:
+    """Of each row the element at its label."""
+    return np.asarray(rows[np.arange(len(rows)), labels])
 
 
 def _step(z: Array) -> Array:
@@ -177,6 +182,13 @@ ACTIVATION = (
         {"softmax_backward": instead(lambda da, a: a * da)},
     ),
     Mistake(
+        "softmax-of-output",
+        "You take the softmax of what is one already: your function is given its output a, not z.",
+        "softmax_backward(da, a) has a = softmax(z): use it as it is.",
+        "one class",
+        {"softmax_backward": (lambda below: lambda da, a: below(da, softmax(a)),)},
+    ),
+    Mistake(
         "softmax-global-max",
         "You subtract the largest logit of the whole array: rows far below it become 0/0.",
         "Subtract each row's own maximum.",
@@ -188,9 +200,19 @@ ACTIVATION = (
     Mistake(
         "softmax-no-max",
         "You take the exponentials of the logits as they are: they overflow.",
-        "Subtract each row's maximum first; the quotient stays the same.",
+        "Subtract each row's maximum first; the quotient stays the same, and log Σ exp(z) is max + log Σ exp(z − max).",
         "logits of moderate size",
-        {"softmax": instead(lambda z: _exponentials(z, 0))},
+        {
+            "softmax": instead(lambda z: _exponentials(z, 0)),
+            "cross_entropy": instead(
+                lambda z, labels: (np.log(np.exp(z).sum(axis=1)) - _labelled(z, labels)).sum(),
+                lambda z, labels: -np.log(_labelled(_exponentials(z, 0), labels)).sum(),
+                lambda z, labels: np.log(np.exp(z - _labelled(z, labels)[:, None]).sum(axis=1)).sum(),
+            ),
+            "cross_entropy_prime": instead(
+                lambda z, labels: _exponentials(z, 0) - (labels[:, None] == np.arange(z.shape[1]))
+            ),
+        },
         ("uTensor#175",),
         native=True,
     ),

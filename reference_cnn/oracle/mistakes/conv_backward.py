@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 
 from reference_cnn._validate import Array
-from reference_cnn.oracle.mistakes.entry import Backward, Change, Implementation, Mistake, Options, Wrap, gradients
+from reference_cnn.oracle.mistakes.entry import (
+    Backward,
+    Change,
+    Implementation,
+    Mistake,
+    Options,
+    Wrap,
+    gradients,
+    merged,
+)
 from reference_cnn.oracle.mistakes.geometry import correlated, places, windows
 
 BACKWARD_NAMES = ("conv_backward", "dense_backward")
@@ -41,6 +50,12 @@ def _images(dz: Array) -> int:
 
 def _outputs(dz: Array) -> int:
     return len(dz) * math.prod(dz.shape[2:])
+
+
+def _means(name: str) -> dict[str, tuple[Wrap, ...]]:
+    """A gradient divided by the number of images; of a convolution also by that of images and positions."""
+    by_images, by_outputs = (gradients(**{name: _divided(name, count)}) for count in (_images, _outputs))
+    return {"conv_backward": (by_images, by_outputs), "dense_backward": (by_images,)}
 
 
 def _one_image(name: str, image: slice) -> Change:
@@ -112,6 +127,11 @@ def _accumulating(below: Implementation) -> Implementation:
         return g._replace(dw=kept[w.shape].astype(g.dw.dtype))
 
     return wrong
+
+
+def _db_kept(call: Backward) -> Array:
+    db: Array = call.answer.db
+    return db.reshape(1, -1, *[1] * (call.dz.ndim - 2))
 
 
 def _db_of_all(call: Backward) -> Array:
@@ -249,14 +269,25 @@ BACKWARD = (
         stateful=True,
     ),
     Mistake(
+        "dw-mean",
+        "Your dw is a mean over the images, or over images and positions, where the definition sums.",
+        "Sum over the images and positions, and divide by nothing.",
+        "one image (and one output position)",
+        _means("dw"),
+    ),
+    Mistake(
         "db-mean",
         "Your db is a mean over the images, or over images and positions, where the definition sums.",
         "Sum dz over everything but the filters (the neurons), and divide by nothing.",
         "one image (and one output position)",
-        {
-            "conv_backward": (gradients(db=_divided("db", _images)), gradients(db=_divided("db", _outputs))),
-            "dense_backward": (gradients(db=_divided("db", _images)),),
-        },
+        _means("db"),
+    ),
+    Mistake(
+        "db-kept-axes",
+        "Your db keeps axes of size 1, as keepdims=True leaves them.",
+        "db has the shape of b: (F,), or (n,).",
+        "comparisons that broadcast",
+        merged(_both(db=_db_kept), _both(db=lambda call: call.answer.db[:, None])),
     ),
     Mistake(
         "db-one-image",
