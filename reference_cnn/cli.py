@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from reference_cnn.explain import UnknownClauseError, clauses, explain
 from reference_cnn.oracle import check, vectors
 from reference_cnn.oracle.call import PROFILES
 from reference_cnn.oracle.cases import DTYPES
-from reference_cnn.oracle.examples import explain_mistakes, known, near
+from reference_cnn.oracle.examples import explain_function, explain_mistakes, known, near
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.mistakes import CONVENTIONS
 from reference_cnn.oracle.normwise import ALGORITHMS
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if any("\0" in word for word in arguments or ()):
         parser.error("an argument has a null character in it, which no name of a file has")
     options = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # of a terminal or a file that lacks some characters
+            stream.reconfigure(errors="replace")
     if arguments is None:
         # The command, not a caller of ours: when it is told to end, it ends what it has started, as after Ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -50,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    print(explain_mistakes(options.id) if known(options.id) else _clause(options.id))
+    name = options.id
+    print(explain_mistakes(name) if known(name) else explain_function(name) if name in LAYERS else _clause(name))
     return RIGHT
 
 
@@ -199,13 +204,17 @@ def _parser() -> argparse.ArgumentParser:
         "--jobs", type=_positive, default=1, metavar="N", help="ask and judge in so many processes (default 1)"
     )
     scale.add_argument("--dask", metavar="ADDRESS", help="ask and judge on the workers of a Dask scheduler")
-    judge.add_argument("--strict", action="store_true", help="notes are failures")
+    judge.add_argument(
+        "--strict", action="store_true", help="notes are failures, and so is what --only names and is missing"
+    )
     judge.add_argument("--json", metavar="FILE", help="write the report as JSON")
     judge.add_argument("--html", metavar="FILE", help="write the report as one HTML file, with heat maps")
     judge.add_argument("--junit", metavar="FILE", help="write the report as JUnit's XML")
     judge.add_argument("--exit-zero", action="store_true", help="exit 0 even when something is wrong")
-    clause = commands.add_parser("explain", help="explain a clause of the specification, or a mistake")
-    clause.add_argument("id", metavar="ID", help="for example CONV-F1 or flipped-kernel, as messages have it")
+    clause = commands.add_parser("explain", help="explain a clause of the specification, a mistake or a function")
+    clause.add_argument(
+        "id", metavar="ID", help="for example CONV-F1 or flipped-kernel, as messages have it, or conv_forward"
+    )
     skeleton = commands.add_parser("init", help="write a skeleton of an implementation, ready to be checked")
     skeleton.add_argument("file", metavar="FILE", help=f"a new file that ends with {', '.join(SKELETONS)}")
     training = commands.add_parser(

@@ -213,6 +213,12 @@ def test_a_case_can_be_asked_in_any_test() -> None:
     case.check(relu)
     with pytest.raises(AssertionError, match=r"a is wrong: its one entry is wrong[\s\S]*z=1x1"):
         case.check(lambda z: z + 1)
+
+    def unfinished(z: object) -> object:
+        raise NotImplementedError("later")
+
+    with pytest.raises(NotImplementedError, match=r"^relu z=1x1 float64 exact: NotImplementedError: later$"):
+        case.check(unfinished)
     assert {c.rank for c in cases("conv_forward")} == {2}
     assert {c.seed for c in cases("conv_forward")} == {0}
     assert str(Case("relu", notation.read("z=1x1"))) == "relu z=1x1 float64 exact"

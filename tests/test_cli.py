@@ -37,7 +37,11 @@ def test_exit_status(tmp_path: Path) -> None:
     [
         ("absent.py", None, "absent.py does not exist or is not a file; give the path of a Python file"),
         (".", None, "give a path that ends with .py"),
-        ("a/b.txt", "", "a/b.txt is not a Python file; give a path that ends with .py"),
+        (
+            "a/b.txt",
+            "",
+            'a/b.txt is not a Python file; give a path that ends with .py; a program is asked as "exec:a/b.txt"',
+        ),
         ("broken.py", "def f(:\n", "broken.py does not import (SyntaxError"),
         (
             "raising.py",

@@ -32,9 +32,9 @@ RUNGS = {
         *("test_oracle_invitations", "test_offers", "test_purity", "test_special", "test_layout", "test_html"),
         *("test_vectors", "test_vector_mistakes", "test_vector_readers", "test_workers", "test_dask"),
         *("test_normwise", "test_organised", "test_orders", "test_in_other_tests", "test_consistency", "test_patterns"),
-        *("test_other_dtypes", "test_kill_matrix", "test_estimates", "test_fooled", "test_combined", "test_conditions"),
+        *("test_otherwise", "test_kill_matrix", "test_estimates", "test_fooled", "test_combined", "test_conditions"),
         *("test_loops_pass", "test_byte_order", "test_safety", "test_fuzz", "test_diagnose_steps", "test_evidence"),
-        *("test_condition_words", "test_consistency_pairs", "test_consistency_words"),
+        *("test_condition_words", "test_consistency_pairs", "test_consistency_words", "test_readings", "test_report"),
     ],
 }
 

@@ -157,8 +157,14 @@ class Case:
         return True
 
     def check(self, function: Callable[..., Any]) -> None:
-        """Ask `function` this question; raise an AssertionError with the whole message if the answer is wrong."""
-        failure = judge.judge(self, ask(function, self)).failure
+        """Ask `function` this question; raise an AssertionError with the whole message if the answer is wrong.
+
+        A function that raises NotImplementedError does not offer the call: it is raised again, for a test to skip.
+        """
+        answer = ask(function, self)
+        if answer.outcome == "not implemented":
+            raise NotImplementedError(f"{self}: {answer.error}")
+        failure = judge.judge(self, answer).failure
         if failure:
             raise AssertionError(failure_text(failure))
 

@@ -14,8 +14,9 @@ from reference_cnn.oracle.conditions import condition, confined, scaled, seen_be
 from reference_cnn.oracle.diagnose import diagnose
 from reference_cnn.oracle.judge import Failure, Kind, judge
 from reference_cnn.oracle.layers import LAYERS, WINDOWED
-from reference_cnn.oracle.other_dtypes import right_dtypes
+from reference_cnn.oracle.otherwise import right_dtypes, right_within
 from reference_cnn.oracle.purity import impurity, touched
+from reference_cnn.oracle.readings import misread
 from reference_cnn.oracle.report import Result, Verdict
 from reference_cnn.oracle.targets.ask import ask
 from reference_cnn.oracle.workers import AskAll, Found, UnrepeatableError
@@ -56,7 +57,7 @@ def examine(
         return Result("missing", not_offered=nothing, uninformative=silent)
     wrong = [f for f in judged if f.judgement.failure]
     failures = [f.judgement.failure for f in wrong if f.judgement.failure] or _impurities(function, found)
-    notes = tuple(dict.fromkeys(f.judgement.note for f in judged if f.judgement.note))
+    notes = (*dict.fromkeys(f.judgement.note for f in judged if f.judgement.note), *inquiry.misnamed)
     if not failures:
         worst = max(f.judgement.worst for f in judged)
         return Result("pass", len(judged), worst, not_offered, notes=notes, uninformative=silent)
@@ -81,8 +82,16 @@ def examine(
     plainly = bool(first.case.accept) and all(_right_by_definition(f) for f in answers)
     named = () if plainly else diagnose(offered_answers, lambda c: ask(function, c), more_questions)
     failure = replace(failure, diagnosis=failure.diagnosis or named)
-    right_in = "" if as_it_is or failure.diagnosis else right_dtypes(function, found, wrong, required, strict=strict)
-    failure = _described(failure, answers, right_in) if not plainly else _unconventional(failure)
+    if plainly:
+        failure = _unconventional(failure)
+    elif not failure.diagnosis and not failure.remedy and failure.kind not in ("crash", "hang"):
+        failure = misread(failure, function, wrong)
+    if not failure.condition:
+        right_in = []
+        if not failure.diagnosis and not failure.remedy:
+            in_dtypes = "" if as_it_is else right_dtypes(function, found, wrong, required, strict=strict)
+            right_in = [in_dtypes, right_within(wrong)]
+        failure = _described(failure, answers, right_in)
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked = len(inquiry.questions) - len(found)
     return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes, silent)
@@ -111,7 +120,7 @@ def _comes_again(function: Callable[..., Any], found: Found) -> bool:
     )
 
 
-def _described(shown: Failure, found: list[Found], right_in: str) -> Failure:
+def _described(shown: Failure, found: list[Found], right_in: list[str]) -> Failure:
     """Say in which cases it is wrong, or which factor or pattern these have in common; and give one to look at."""
     failures = [f.judgement.failure for f in found if f.judgement.failure]
     if shown.diagnosis:
@@ -120,7 +129,7 @@ def _described(shown: Failure, found: list[Found], right_in: str) -> Failure:
     where, pattern, larger = " ".join(filter(None, (condition(judged, shown.case), scaled(failures)))), "", None
     if not where:
         where, (pattern, larger) = confined(judged, shown.case), typical(failures, shown)
-    condition_in_words = " ".join(filter(None, (where, pattern, right_in)))
+    condition_in_words = " ".join(filter(None, (where, pattern, *right_in)))
     return replace(shown, condition=condition_in_words, larger=larger or seen_best(failures, shown))
 
 

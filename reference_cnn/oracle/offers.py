@@ -10,7 +10,7 @@ from reference_cnn.oracle import numbers
 from reference_cnn.oracle.call import Effort, Offered, keyword_of, numpy_draw
 from reference_cnn.oracle.cases import Case, Tier
 from reference_cnn.oracle.shapes import drawn_call, more_calls
-from reference_cnn.oracle.targets import keywords_missing
+from reference_cnn.oracle.targets import keywords_missing, keywords_of
 from reference_cnn.oracle.workers import AskAll, Found
 
 PLAIN: tuple[Tier, ...] = ("exact", "rounding")
@@ -19,6 +19,8 @@ REFUSED = ("refused", "not implemented")
 DOUBTFUL, DRAWN = 16, 64
 # A pair of features is said to be refused if calls with it are, and would be by accident no more often than that.
 CHANCE = 1e-5
+# Keywords that begin with as many of the same letters may be meant alike: `pad`, `strides`, `dilation_rate`.
+ALIKE = 3
 
 
 @dataclass
@@ -46,6 +48,13 @@ class Inquiry:
     def not_offered(self) -> list[str]:
         """What it does not offer, in words."""
         return [*sorted(self.lacking | self.refused), *_combinations(self.found, self.refused)]
+
+    @property
+    def misnamed(self) -> list[str]:
+        """Keywords that are not asked about, beside those that are, in words."""
+        own = keywords_of(self.function) or []
+        alike = {k: [name for name in own if name[:ALIKE] == k[:ALIKE]] for k in sorted(self.lacking)}
+        return [f"it has {', '.join(names)}, but only {k} is asked about" for k, names in alike.items() if names]
 
 
 def inquire(function: Callable[..., Any], cases: list[Case], effort: Effort | None, ask_each: AskAll) -> Inquiry:

@@ -87,7 +87,8 @@ def check(
     in_process : bool
         Load the target into this process after all, as a debugger wants it: without limits, and a crash is a crash.
     strict : bool
-        Notes are failures: a wider dtype than asked, a NaN where the one given is no factor.
+        Notes are failures: a wider dtype than asked, a NaN where the one given is no factor; and so is that one of the
+        `functions` asked for is missing.
     jobs : int
         Have a target that can be named asked and judged by so many processes at a time.
     executor : concurrent.futures.Executor, optional
@@ -179,7 +180,8 @@ def check(
             results[name] = examined
         results = compared(results, offered)
         remarks = crew.remarks if crew else (UNSENT,) * (jobs > 1 or executor is not None)
-    return Report(found.name, dtype, seed, results, found.in_process, remarks, algorithm, tuple(accept))
+    complete = strict and functions is not None
+    return Report(found.name, dtype, seed, results, found.in_process, remarks, algorithm, tuple(accept), complete)
 
 
 def _positive(value: Any) -> bool:

@@ -1,12 +1,17 @@
 """What reports say of a failure, on a terminal and in HTML alike."""
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reference_cnn.oracle.call import TIES
 from reference_cnn.oracle.judge import LOSES_TAIL, Failure
+from reference_cnn.oracle.layers import LAYERS, WINDOWED, axes
 from reference_cnn.oracle.mistakes import MISTAKES
+
+if TYPE_CHECKING:
+    from reference_cnn.oracle.cases import Case
 
 LISTED = 8
 # What is off by less, and wrong all the same, has lost digits, not its way.
@@ -31,7 +36,7 @@ def more(failure: Failure) -> list[str]:
 
 
 def _clause(failure: Failure) -> str:
-    if failure.clause == "ORC-D10":
+    if failure.clause.startswith("ORC-"):
         return failure.clause
     if failure.remedy:
         return "ORC-N2"
@@ -49,8 +54,8 @@ def _help(failure: Failure) -> str:
         refuse = " If you do not offer it, raise NotImplementedError." * (failure.kind == "exception")
         wait = " Flush its output after every answer, or give it more time: --timeout." * (failure.kind == "hang")
         return (
-            f"help: The call is a valid one.{refuse} Ask this case alone: Python with --in-process under a debugger, a "
-            f"program of another language by hand [PROTO-D1].{wait}"
+            f"help: The call is a valid one{_axes(case)}.{refuse} Ask this case alone: Python with --in-process under "
+            f"a debugger, a program of another language by hand [PROTO-D1].{wait}"
         )
     if failure.kind in ("shape", "dtype", "note"):
         return f"help: {_help_with_arrays(failure)}"
@@ -65,6 +70,14 @@ def _help(failure: Failure) -> str:
     return (
         f"help: No known mistake explains every answer{relative}. Work this case out by hand, and compare step by step."
     )
+
+
+def _axes(case: "Case") -> str:
+    """What the axes of the arguments are, where they have names."""
+    named = {n: axes(case.function, n, case.rank) for n in case.arguments}
+    said = [f"{n} ({', '.join(names)})" for n, names in named.items() if not names[0].startswith("axis")]
+    first = ", with the channels first" * (LAYERS[case.function].family in WINDOWED)
+    return f"{first}: {', '.join(said)}" if said else ""
 
 
 def _help_with_arrays(failure: Failure) -> str:

@@ -104,7 +104,8 @@ def _file(path: Path) -> Any:
     sys.path.insert(0, str(path.resolve().parent))
     spec = importlib.util.spec_from_file_location(_module_name(path.resolve()), path)
     if spec is None or spec.loader is None:
-        raise TargetError(f"{path} is not a Python file; give a path that ends with .py")
+        hint = f'a program is asked as "exec:{path}"'
+        raise TargetError(f"{path} is not a Python file; give a path that ends with .py; {hint}")
     module, loader = importlib.util.module_from_spec(spec), spec.loader
     sys.modules[spec.name] = module
 

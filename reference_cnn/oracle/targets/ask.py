@@ -1,7 +1,11 @@
 """Ask one function one question, and bring whatever it returns into arrays."""
 
+import os
+import sysconfig
+import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import ml_dtypes
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 # "malformed": what came back is no array of numbers, or not as many as there should be; "crash": the process died;
 # "hang": no answer within the time limit; "not asked": too many of the last two in a row.
 Outcome = Literal["answered", "not implemented", "refused", "failed", "malformed", "crash", "hang", "not asked"]
+# Where code lies that is nobody's target: this package, Python's own, and what is installed.
+OTHERS = (str(Path(__file__).parents[2]), *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
 
 
 class UnansweredError(Exception):
@@ -63,11 +69,11 @@ def call(
     except NotImplementedError as error:
         return Answer("not implemented", {}, in_words(error)), None
     except (TypeError, ValueError) as error:
-        return Answer("refused", {}, in_words(error)), None
+        return Answer("refused", {}, _raised(error)), None
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # such as a panic of Rust's, which is no Exception
-        return Answer("failed", {}, in_words(error)), None
+        return Answer("failed", {}, _raised(error)), None
     return read(result, name), result
 
 
@@ -119,3 +125,10 @@ def in_words(error: BaseException) -> str:
     """An exception as one line: its type and the first line of what it says."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:300]}" if text else type(error).__name__
+
+
+def _raised(error: BaseException) -> str:
+    """An exception as one line, with the innermost line of code that is the target's own."""
+    files = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    own = [(file, line) for file, line in files if not file.startswith(("<", *OTHERS))]
+    return in_words(error) + "".join(f" ({os.path.basename(file)}, line {line})" for file, line in own[-1:])

@@ -20,11 +20,36 @@ def laid_out(function: Callable[..., Any], name: str, layout: str) -> Callable[.
     return ChannelsLast(function, name) if layout == "channels_last" and windowed else function
 
 
+def other_layout(function: Callable[..., Any], name: str) -> tuple[str, Callable[..., Any]]:
+    """The layout that a function was not laid out in, and what `laid_out` makes of it there."""
+    if isinstance(function, ChannelsLast):
+        return LAYOUTS[0], function.plain
+    return LAYOUTS[1], ChannelsLast(function, name)
+
+
+def adapted(
+    function: Callable[..., Any],
+    name: str,
+    there: Callable[[Sequence[Any]], list[Any]],
+    back: Callable[[str, Array], Array],
+) -> Callable[..., Any]:
+    """Return the function asked with other arguments, whose outputs are brought back one by one, by their names."""
+
+    def asked(*arguments: Any, **keywords: Any) -> Array | dict[str, Array | None] | None:
+        answer = call(function, name, there(arguments), keywords)[0]
+        if answer.outcome != "answered":
+            raise UnansweredError(answer.outcome, answer.error)
+        outputs = {n: a if a is None else back(n, a) for n, a in answer.outputs.items()}
+        return outputs if len(outputs) > 1 else next(iter(outputs.values()))
+
+    return asked
+
+
 class ChannelsLast:
-    """A function of arrays with the channels last, asked as if they came first; a Respondent."""
+    """A function of arrays with the channels last, asked as if they came first; a Respondent. `plain` is as it was."""
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
-        self._function, self._name = function, name
+        self.plain, self._name = function, name
         try:
             self.__signature__ = inspect.signature(function)
         except (TypeError, ValueError):  # of some compiled functions nothing is known
@@ -32,22 +57,20 @@ class ChannelsLast:
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Array | dict[str, Array | None] | None:
         """Return the one output, or the gradients by name; an UnansweredError says that there are none, and why."""
-        answer = self._back(call(self._function, self._name, self._last(arguments), keywords)[0])
-        if answer.outcome != "answered":
-            raise UnansweredError(answer.outcome, answer.error)
-        outputs = list(answer.outputs.values())
-        return answer.outputs if len(outputs) > 1 else outputs[0]
+        asked = adapted(self.plain, self._name, self._last, _first)
+        found: Array | dict[str, Array | None] | None = asked(*arguments, **keywords)
+        return found
 
     def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any], *, into: Reply | None = None) -> Reply:
         """Call the function; what comes back has the channels first."""
-        asked = respondent(self._function, self._name)
+        asked = respondent(self.plain, self._name)
         reply = asked.reply(self._last(arguments), keywords, into=into and into.token)
         after = [_first(n, a) for n, a in zip(self._names, reply.arguments)]
         return Reply(self._back(reply.answer), tuple(after), reply)
 
     def recall(self, reply: Reply, *, scramble: bool = False) -> Answer:
         """Read an earlier answer again."""
-        return self._back(respondent(self._function, self._name).recall(reply.token, scramble=scramble))
+        return self._back(respondent(self.plain, self._name).recall(reply.token, scramble=scramble))
 
     @property
     def _names(self) -> tuple[str, ...]:

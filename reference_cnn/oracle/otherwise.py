@@ -1,4 +1,4 @@
-"""In which other dtypes a function answers rightly what it answers wrongly in one [ORC-D16]."""
+"""In which dtypes, and by which bounds, what a function answers wrongly would be right [ORC-D16]."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -6,12 +6,26 @@ from typing import Any
 
 import numpy as np
 
+from reference_cnn.oracle import normwise
 from reference_cnn.oracle.bounds import unit
 from reference_cnn.oracle.cases import DTYPES, Case
 from reference_cnn.oracle.judge import judge
 from reference_cnn.oracle.numbers import typed
+from reference_cnn.oracle.special import NAN
 from reference_cnn.oracle.targets.ask import Answer, ask
 from reference_cnn.oracle.workers import Found
+
+
+def right_within(wrong: list[Found]) -> str:
+    """Say which algorithm's bounds admit every wrong answer; infinities are not asked of a transform."""
+    kinds = {f.judgement.failure.kind for f in wrong if f.judgement.failure}
+    asked = [f for f in wrong if f.case.call.special is None or f.case.call.special[0] == NAN]
+    if kinds != {"values"} or not asked:
+        return ""
+    for algorithm in normwise.ALGORITHMS:
+        if not any(judge(replace(f.case, algorithm=algorithm), f.answer).failure for f in asked):
+            return f"Every answer is within the bounds of --algorithm {algorithm}, which hold in norm only."
+    return ""
 
 
 def right_dtypes(

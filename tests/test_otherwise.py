@@ -1,4 +1,4 @@
-"""Which other dtypes a function is said to be right in."""
+"""In which other dtypes, and by which other bounds, a function is said to be right."""
 
 from collections.abc import Callable
 from typing import Any
@@ -92,3 +92,24 @@ def test_smaller_numbers_are_not_the_same_call_in_another_dtype() -> None:
         return np.where(wide, 1 / z.shape[-1], softmax(z)).astype(z.dtype)
 
     assert "rightly" not in condition_of(softmax=flat)
+
+
+@pytest.mark.spec("ORC-D15")
+def test_answers_within_a_bound_in_norm_are_said_to_be() -> None:
+    def by_fourier(x: Any, w: Any, b: Any = None) -> Any:
+        sizes = [n + k - 1 for n, k in zip(x.shape[2:], w.shape[2:])]
+        spectra = np.fft.rfft2(x, sizes), np.fft.rfft2(w[..., ::-1, ::-1], sizes)
+        full = np.fft.irfft2(np.einsum("nchw,fchw->nfhw", *spectra), sizes)
+        valid = full[:, :, w.shape[2] - 1 : x.shape[2], w.shape[3] - 1 : x.shape[3]]
+        return valid if b is None else valid + b[:, None, None]
+
+    said = "Every answer is within the bounds of --algorithm fft, which hold in norm only."
+    assert condition_of("quick", conv_forward=by_fourier).endswith(said)
+    assert check({"conv_forward": by_fourier}, functions=["conv_forward"], algorithm="fft", profile="quick").passed
+    # Digits that are lost beyond that, a shape, a NaN that is swallowed, and other functions.
+    off = condition_of("quick", conv_forward=lambda x, w, b=None: by_fourier(x, w, b) * (1 + 1e-9))
+    assert "--algorithm" not in off
+    assert "--algorithm" not in condition_of("quick", conv_forward=lambda x, w, b=None: by_fourier(x, w, b)[..., :-1])
+    assert "--algorithm" not in condition_of("quick", sigmoid=lambda z: sigmoid(z) + 1e-12)
+    swallowed = condition_of("quick", conv_forward=lambda x, w, b=None: conv_forward(np.nan_to_num(x), w, b))
+    assert "--algorithm" not in swallowed

@@ -1,0 +1,181 @@
+"""As what a function is said to take its arguments: another layout or order, one image alone, one-hot labels."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import reference_cnn as reference
+from reference_cnn.oracle import Failure, check
+from reference_cnn.oracle.targets.layout import ChannelsLast
+from reference_cnn.oracle.text import failure_text
+
+
+def failure_of(name: str, implementation: Callable[..., Any], **options: Any) -> Failure:
+    """What is wrong with a wrong function."""
+    asked = {"profile": "quick", "functions": [name], **options}
+    failure = check({name: implementation}, **asked).results[name].failure
+    assert failure is not None
+    return failure
+
+
+def last(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of arrays with their channels last, kernels (*K, C/groups, F), from one with these first."""
+
+    def turned(array: Any, kernel: bool) -> Any:
+        return array.transpose([3, 2, 0, 1] if kernel else [0, 3, 1, 2]) if array.ndim > 2 else array
+
+    def call(x: Any, *more: Any, **options: Any) -> Any:
+        kernel = function is not reference.avg_pool_backward
+        others = [turned(a, kernel) if isinstance(a, np.ndarray) else a for a in more]
+        return function(turned(x, False), *others, **options).transpose(0, 2, 3, 1)
+
+    return call
+
+
+@pytest.mark.spec("ORC-D11")
+def test_who_is_asked_in_the_wrong_layout_is_told_so() -> None:
+    failure = failure_of("avg_pool_backward", last(reference.avg_pool_backward))
+    assert failure.condition == "Answered rightly where it is asked with the channels last."
+    assert "help: Judge it with --layout channels_last.\n" in failure_text(failure)
+    assert failure_text(failure).endswith("more: reference-cnn explain ORC-D11")
+    # What a layer refuses in any layout, as here to be without a bias, is no evidence against one.
+    turned = last(reference.conv_forward)
+    assert failure_of("conv_forward", lambda x, w, b: turned(x, w, b)).remedy == "Judge it with --layout channels_last."
+    first = failure_of("conv_forward", reference.conv_forward, layout="channels_last")
+    assert first.remedy == "Judge it with --layout channels_first."
+    assert ChannelsLast(reference.relu, "max_pool_forward").plain is reference.relu
+
+
+@pytest.mark.spec("ORC-D11")
+def test_the_layout_is_not_blamed_for_anything_else() -> None:
+    turned = last(reference.conv_forward)
+
+    def off_by_one(x: Any, w: Any, b: Any = None) -> Any:
+        return turned(x, w, b) + (x.shape[0] == 2)
+
+    def refusing(x: Any, w: Any, b: Any = None) -> Any:
+        if x.shape[0] > 1:
+            raise ValueError("one image")
+        return turned(x, w, b)
+
+    def dying(x: Any, w: Any, b: Any = None) -> Any:
+        if x.shape[-1] == 2:
+            raise RuntimeError("two channels")
+        return turned(x, w, b)
+
+    for wrong in (off_by_one, refusing, dying):
+        assert "--layout" not in failure_of("conv_forward", wrong).remedy
+
+
+def of_one(axes: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of arrays that lack the first axes; it raises for any others."""
+
+    def call(x: Any, *more: Any, **options: Any) -> Any:
+        assert x.ndim == 4 - axes
+        outer = (None,) * axes
+        others = [m[outer] if isinstance(m, np.ndarray) and axes == 2 and m.ndim == 2 else m for m in more]
+        return function(x[outer], *others, **options)[(0,) * axes]
+
+    return call
+
+
+def of_one_hot(z: Any, y: Any) -> Any:
+    """The cross-entropy of logits of which the largest is 0."""
+    return (np.log(np.exp(z).sum(axis=1)) - (z * y).sum(axis=1)).sum()
+
+
+RIGHT_SO: dict[str, tuple[str, Callable[..., Any], str, str]] = {
+    "one image": (
+        "conv_forward",
+        of_one(1, lambda x, w, b=None, **o: reference.conv_forward(x, w, b, **o)),
+        "about one image alone",
+        "Keep the axis for images: (N, C, *D).",
+    ),
+    "one channel": (
+        "conv_forward",
+        of_one(2, lambda x, w, b=None: reference.conv_forward(x, w, b)),
+        "about one channel of one image alone",
+        "Keep all axes: (N, C, *D).",
+    ),
+    "one pooled image": (
+        "avg_pool_forward",
+        of_one(1, reference.avg_pool_forward),
+        "about one image alone",
+        "Keep the axis for images: (N, C, *D).",
+    ),
+    "one example": (
+        "dense_forward",
+        lambda x, w, b=0: [sum(column * x) for column in w.T] + b if x.ndim == 1 else None,
+        "about one example alone",
+        "Keep the axis for examples: x (N, m), z (N, n).",
+    ),
+    "the errors last": (
+        "conv_backward",
+        lambda x, w, dz, **o: reference.conv_backward(dz, x, w, **o),
+        "with its arguments in the order x, w, dz",
+        "Take them in the order dz, x, w.",
+    ),
+    "the input before the errors": (
+        "max_pool_backward",
+        lambda x, dy, window, **o: reference.max_pool_backward(dy, x, window, **o),
+        "with its arguments in the order x, dy",
+        "Take them in the order dy, x.",
+    ),
+    "the output before the errors": (
+        "softmax_backward",
+        lambda a, da: reference.softmax_backward(da, a),
+        "with its arguments in the order a, da",
+        "Take them in the order da, a.",
+    ),
+    "the kernel first": (
+        "dense_forward",
+        lambda w, x, b=None: reference.dense_forward(x, w, b),
+        "with its arguments in the order w, x",
+        "Take them in the order x, w.",
+    ),
+    "one-hot rows": (
+        "cross_entropy",
+        lambda z, y: of_one_hot(z - z.max(axis=1, keepdims=True), y) if y.shape == z.shape else None,
+        "with labels as one-hot rows",
+        "Take labels as numbers of classes: (N,) integers.",
+    ),
+}
+
+
+@pytest.mark.spec("ORC-D17")
+@pytest.mark.parametrize("how", RIGHT_SO)
+def test_who_takes_arguments_for_something_else_is_told_so(how: str) -> None:
+    name, function, words, remedy = RIGHT_SO[how]
+    failure = failure_of(name, function, seed=1)
+    assert failure.condition == f"Answered rightly where it is asked {words}."
+    assert failure.remedy == remedy
+    assert failure_text(failure).endswith("more: reference-cnn explain ORC-D17")
+    assert failure.consistency == ""
+
+
+@pytest.mark.spec("ORC-D17")
+def test_who_is_wrong_then_too_is_not_told_so() -> None:
+    wrong: dict[str, Callable[..., Any]] = {
+        "conv_backward": lambda x, w, dz, **o: (2 * reference.conv_backward(dz, x, w, **o)[0], None, None),
+        "dense_forward": lambda x, w, b=0: x @ w + b + len(x) if x.ndim == 1 else None,
+        "cross_entropy": lambda z, y: y.sum() if y.ndim == 2 else None,
+        "max_pool_forward": of_one(1, lambda *a, **o: 3 * reference.max_pool_forward(*a, **o)),
+    }
+    for name, function in wrong.items():
+        failure = failure_of(name, function)
+        assert "Answered rightly" not in failure.condition
+        assert not failure.remedy
+
+
+@pytest.mark.spec("ORC-D13")
+def test_a_backward_that_only_has_another_order_is_not_said_to_be_no_derivative() -> None:
+    target = {
+        "softmax": lambda z: reference.softmax(z) * 2,
+        "softmax_backward": lambda a, da: reference.softmax_backward(da, a),
+    }
+    report = check(target, functions=list(target), profile="quick")
+    failure = report.results["softmax_backward"].failure
+    assert failure is not None
+    assert failure.consistency == ""

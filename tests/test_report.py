@@ -1,0 +1,103 @@
+"""What a report says beside values: of exceptions, of what is missing, and on terminals that lack characters."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from reference_cnn import conv_forward, relu
+from reference_cnn.cli import main
+from reference_cnn.oracle import check
+
+RAISING = """
+import numpy as np
+
+
+def inverse(x):
+    return np.linalg.inv(x)
+
+
+def dense_forward(x, w, b=None):
+    inverse(np.zeros((2, 2)))
+
+
+def relu(z):
+    raise KeyError("z")
+"""
+
+
+@pytest.mark.spec("ORC-D5", "ORC-D6")
+def test_an_exception_comes_with_the_line_of_the_target_that_it_went_through(tmp_path: Path) -> None:
+    file = tmp_path / "raising.py"
+    file.write_text(RAISING)
+    report = check(str(file), profile="quick")
+    messages = {n: r.failure.message for n, r in report.results.items() if r.failure}
+    # NumPy raises it, but called from there.
+    assert messages["dense_forward"] == "it raises LinAlgError: Singular matrix (raising.py, line 6)"
+    assert messages["relu"] == "it raises KeyError: 'z' (raising.py, line 14)"
+    # What no line of its own has raised has none.
+    alone = check({"relu": lambda: 0}, profile="quick").results["relu"].failure
+    assert alone is not None
+    assert alone.message.endswith("takes 0 positional arguments but 1 was given")
+
+
+@pytest.mark.spec("ORC-D6")
+def test_whoever_raises_is_told_what_the_axes_are() -> None:
+    def of_one_image(x: Any, w: Any) -> Any:
+        height, width = x.shape
+        return conv_forward(x.reshape(1, 1, height, width), w)
+
+    said = " ".join(str(check({"conv_forward": of_one_image}, profile="quick")).split())
+    assert (
+        "The call is a valid one, with the channels first: x (image, channel, row, column), w (filter, channel, "
+        "kernel row, kernel column). If you" in said
+    )
+    report = check({"dense_forward": of_one_image, "relu": lambda z: of_one_image(z, z)}, profile="quick")
+    dense, activation = " ".join(str(report).split()).split("relu: wrong in")
+    assert "The call is a valid one: x (example, feature), w (feature, neuron)" in dense
+    assert "The call is a valid one. If you" in activation
+
+
+@pytest.mark.spec("ORC-D5")
+def test_strictly_what_was_asked_for_must_be_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    target = {"relu": relu}
+    asked: dict[str, Any] = {"functions": ["relu", "sigmoid"], "profile": "quick"}
+    lenient, strict = check(target, **asked), check(target, strict=True, **asked)
+    assert (lenient.passed, strict.passed) == (True, False)
+    assert str(lenient).endswith("Right: relu; not offered: sigmoid.")
+    assert str(strict).endswith("Right: relu; missing: sigmoid.")
+    for report, tag, counts in ((lenient, "skipped", ("0", "1")), (strict, "failure", ("1", "0"))):
+        suite = ElementTree.fromstring(report.to_junit())
+        assert (suite.get("failures"), suite.get("skipped")) == counts
+        assert suite.find(f"testcase[@name='sigmoid']/{tag}") is not None
+    # Not what nobody has named.
+    assert check(target, strict=True, profile="quick").passed
+    file = tmp_path / "mine.py"
+    file.write_text("import numpy as np\n\n\ndef relu(z):\n    return np.maximum(z, 0)\n")
+    words = ["check", str(file), "--profile", "quick", "--only", "relu", "--only", "sigmoid"]
+    assert (main(words), main([*words, "--strict"])) == (0, 1)
+
+
+@pytest.mark.spec("ORC-D5")
+def test_a_target_that_answers_nothing_is_told_what_to_do() -> None:
+    def in_float64(z: Any) -> Any:
+        if z.dtype != np.float64:
+            raise NotImplementedError
+        return relu(z)
+
+    report = check({"relu": in_float64}, dtype="float32", functions=["relu"], profile="quick")
+    assert report.summary.endswith("fill in a function and check again, or ask in another dtype.")
+
+
+@pytest.mark.spec("ORC-D5")
+def test_a_terminal_may_lack_characters() -> None:
+    command = [sys.executable, "-m", "reference_cnn", "check", "reference", "--only", "relu", "--profile", "quick"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "error ? bound" in done.stdout
