@@ -83,8 +83,8 @@ def check_gradient(
         not offered. Trailing arguments that it has no positional parameter for (a bias) are left out.
     args : sequence of arrays
         Where to differentiate. All integers or objects (Fractions): exact mode. Otherwise floats; 16-bit ones are
-        handed on as float32, since their differences tell nothing.
-        None is handed on as it is.
+        handed on as float32, since their differences tell nothing, and integers as floats, unless backward returns
+        None for them, as for labels. None is handed on as it is.
     dz : array shaped like z, optional
         The upstream gradient; without it random numbers, none of them 0.
     names : sequence of str, optional
@@ -128,10 +128,15 @@ def check_gradient(
     arrays = [None if a is None else _argument(a, k) for k, a in enumerate(args)]
     z = _call(forward, arrays)
     exact = z.dtype.kind in "iuO" and all(a is None or a.dtype.kind in "iuO" for a in arrays)
-    arrays = [None if a is None else a if exact and a.dtype == object else a.astype(_dtype(a, exact)) for a in arrays]
+    numbers = [None if a is None else a if exact and a.dtype == object else a.astype(_dtype(a, exact)) for a in arrays]
     upstream = _upstream(dz, z, exact, seed)
     labels = _names(forward, names, len(arrays))
+    # Integers beside floats are numbers like them, unless backward has no gradient for them: labels, or indices.
+    arrays = [a if a is not None and not exact and a.dtype.kind in "iu" else n for a, n in zip(arrays, numbers)]
     gradients = _gradients(backward, upstream, arrays, labels)
+    if any(g is not None and a is not n for g, a, n in zip(gradients, arrays, numbers)):
+        arrays = [a if g is None else n for g, a, n in zip(gradients, arrays, numbers)]
+        gradients = _gradients(backward, upstream, arrays, labels)
     checks = []
     for k, (array, answer) in enumerate(zip(arrays, gradients)):
         if array is None or answer is None:
@@ -277,9 +282,11 @@ def _judge(name: str, gradient: Array, argument: np.dtype[Any], found: Differenc
     if kinked.any():
         return verdict("unclear", kinked, lambda i: f"forward has a kink: its derivative is {_value(found, i)}")
     if noisy.any():
-        return verdict("unclear", noisy, lambda i: f"the difference cannot tell: {_value(found, i)}")
-    how = "equal the exact differences" if exact else "agree with the differences"
-    return ArgumentCheck(name, "right", f"{gradient.size} entries {how}", None, gradient, derivative, error)
+        return verdict("unclear", noisy, lambda i: f"the difference cannot tell: it {_value(found, i)}")
+    one = gradient.size == 1
+    how = f"equal{'s' * one} the exact differences" if exact else f"agree{'s' * one} with the differences"
+    entries = "1 entry" if one else f"{gradient.size} entries"
+    return ArgumentCheck(name, "right", f"{entries} {how}", None, gradient, derivative, error)
 
 
 def _plain(number: Any) -> str:

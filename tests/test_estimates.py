@@ -319,7 +319,7 @@ def test_no_argument_is_too_strange(value: float) -> None:
 
     z = np.array([1.0, value, 2.0])
     found = str(check_gradient(forward, lambda dz, z: dz, [z]))
-    unclear = "dz: unclear: at [1] the difference cannot tell: is not finite"
+    unclear = "dz: unclear: at [1] the difference cannot tell: it is not finite"
     assert found == ("dz: right: 3 entries agree with the differences" if np.isfinite(value) else unclear)
     assert check_gradient(forward, lambda dz, z: -dz, [z]).verdict == "wrong"
 

@@ -14,6 +14,8 @@ from reference_cnn import (
     check_gradient,
     conv_backward,
     conv_forward,
+    cross_entropy,
+    cross_entropy_prime,
     dense_backward,
     dense_forward,
     sigmoid,
@@ -177,7 +179,7 @@ def test_a_kink_nearby_is_none() -> None:
 @pytest.mark.parametrize("function", [relu, lambda z: z**3, np.abs], ids=["relu", "cube", "abs"])
 def test_exact_mode_says_where_it_is_not_exact(function: Callable[[Array], Array]) -> None:
     found = check_gradient(function, lambda dz, z: dz, [np.array([0, 1])])
-    why = "the difference cannot tell: is not exact: forward bends more than a parabola; use floats"
+    why = "the difference cannot tell: it is not exact: forward bends more than a parabola; use floats"
     assert str(found).partition(": ")[2] in (f"unclear: at [0] {why}", f"unclear: at [1] {why}")
 
 
@@ -197,14 +199,14 @@ def test_in_exact_mode_the_derivative_is_that_of_the_step_1_and_may_not_be_finit
     assert cube.derivative.tolist() == [1]  # with a step of 2 it would be 4
     for odd in (np.inf, -np.inf, np.nan):
         found = check_gradient(lambda z, odd=odd: np.where(z > 1, odd, z), lambda dz, z: dz, [np.array([Fraction(1)])])
-        assert str(found) == "dz: unclear: at [0] the difference cannot tell: is not finite"
+        assert str(found) == "dz: unclear: at [0] the difference cannot tell: it is not finite"
 
 
 @pytest.mark.spec("GRAD-D2", "GRAD-D4")
 def test_outside_the_domain_it_cannot_tell() -> None:
     found = check_gradient(np.log, lambda dz, z: dz / z, [np.array([1.0, -1.0])])
     assert found.verdict == "unclear"
-    assert str(found).partition(": ")[2] == "unclear: at [0] the difference cannot tell: is not finite"
+    assert str(found).partition(": ")[2] == "unclear: at [0] the difference cannot tell: it is not finite"
     assert check_gradient(np.log, lambda dz, z: dz / z, [np.array([1.0, 0.01])]).passed  # steps outside are left out
 
 
@@ -224,7 +226,7 @@ def test_what_is_not_known_is_no_measure_of_what_is() -> None:
         return 1e-6 * np.array([np.sin(z[0]) * (1 + 1e-2 * np.sin(1e12 * z[0])), alone])
 
     found = check_gradient(forward, lambda dz, z: 1e-6 * dz * np.array([np.cos(z[0]), 1]), [np.array([0.5, -1])])
-    assert str(found).startswith("dz: unclear: at [0] the difference cannot tell: is ")
+    assert str(found).startswith("dz: unclear: at [0] the difference cannot tell: it is ")
 
 
 @pytest.mark.spec("GRAD-D4")
@@ -441,7 +443,7 @@ def test_the_mode_is_exact_if_and_only_if_all_numbers_are() -> None:
             assert words in str(found)
             assert set(seen[1:]) == {np.dtype(dtype)}
     # Whole numbers that come of floats are no exact ones.
-    assert "agree with" in str(check_gradient(silent, lambda dz, z: 0 * dz, [np.array([0.5])]))
+    assert "agrees with" in str(check_gradient(silent, lambda dz, z: 0 * dz, [np.array([0.5])]))
 
 
 @pytest.mark.spec("GRAD-C1", "GRAD-C2", "ARR-C1")
@@ -528,3 +530,23 @@ def test_functions_that_hide_their_parameters_are_asked_with_all_arguments() -> 
     assert found.passed
     assert found.arguments[0].name == "0"
     assert check_gradient(np.sin, lambda *arrays: arrays[0] * np.cos(arrays[1]), [X[0, 0, 0]]).passed
+
+
+@pytest.mark.spec("GRAD-C2")
+def test_integers_beside_floats_stay_integers_where_they_have_no_gradient() -> None:
+    z, labels = np.array([[0.5, -1.0, 2.0], [3.0, 0.25, 1.0]]), np.array([2, 1])
+
+    def of_labels(dz: Array, z: Array, labels: Array) -> tuple[Array, None]:
+        return dz * cross_entropy_prime(z, labels), None
+
+    found = check_gradient(cross_entropy, of_labels, (z, labels))
+    assert str(found) == "dz: right: 6 entries agree with the differences"
+    wrong = check_gradient(cross_entropy, lambda *a: (2 * of_labels(*a)[0], None), (z, labels))
+    assert wrong.verdict == "wrong"
+    # Those that have one are numbers.
+    whole = np.arange(6).reshape(2, 3)
+    assert str(check_gradient(lambda x, y: x * y, lambda dz, x, y: (dz * y, dz * x), (whole, z))) == (
+        "dx: right: 6 entries agree with the differences\ndy: right: 6 entries agree with the differences"
+    )
+    one = check_gradient(lambda x: x * x, lambda dz, x: 2 * dz * x, [np.array([3])])
+    assert str(one) == "dx: right: 1 entry equals the exact differences"

@@ -63,7 +63,7 @@ IMPURE = {
     ),
     "overwritten by turns": (
         "rooms = {}\n"
-        "def sigmoid(z):\n    kept = rooms.setdefault(z.shape, [np.empty(z.shape) for _ in range(3)])\n"
+        "def sigmoid(z):\n    kept = rooms.setdefault(z.shape, [np.empty(z.shape) for _ in range(8)])\n"
         "    kept.append(kept.pop(0))\n    kept[0][...] = r.sigmoid(z)\n    return kept[0]\n",
         "a later call overwrites what it returned before",
     ),
@@ -106,6 +106,12 @@ IMPURE = {
         "    if w.flags.c_contiguous and x.flags.f_contiguous:\n        x = x.T.reshape(x.shape)\n"
         "    return r.dense_forward(x, w, b)\n",
         "given arrays of which the first alone is in Fortran's order",
+    ),
+    "a kernel of 5": (
+        "def conv_forward(x, w, b=None):\n"
+        "    if w.shape[2:] == (5, 5) and not w.flags.c_contiguous:\n        w = w.T.reshape(w.shape)\n"
+        "    return r.conv_forward(x, w, b)\n",
+        "given arrays that are not packed",
     ),
     "channels last": (
         "def max_pool_forward(x, window):\n"

@@ -168,5 +168,5 @@ def _kind(case: Case) -> tuple[Any, ...]:
         shapes = list(case.shapes.values())
         return alike, len(shapes[0]), any(1 in shape for shape in shapes)
     windows = windows_of(case.call)
-    small = len(set(windows.kernel)) == 1 and windows.kernel[0] <= 3
+    small = len(set(windows.kernel)) == 1 and windows.kernel[0] <= 5
     return alike, windows.out == case.shapes["x"][2:], windows.kernel if small else ()

@@ -21,6 +21,7 @@ def _of_networks(rank: int) -> list[Call]:
         *((2, 3, 3, 1), (2, 3, large, 1), (2, 3, 4, 1), (2, 3, 1, 1), (4, 6, 1, 2)),
     ]
     options: list[dict[str, Any]] = [
+        *({}, {"b": True}),
         *(
             {"b": True, "padding": 1},
             {"padding": "same"},

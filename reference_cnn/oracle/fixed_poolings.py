@@ -158,7 +158,7 @@ def _large_windows(rank: int, own: str) -> list[Call]:
     """Windows of 5 and more, for which sums and maxima run along, with every option; and of more than 128 elements."""
     large = 5 if rank < 3 else 4
     options: list[dict[str, Any]] = [
-        *({"stride": 1, "padding": 2}, {"stride": 2}, {"stride": 2, "padding": "same"}),
+        *({}, {"stride": 1, "padding": 2}, {"stride": 2}, {"stride": 2, "padding": "same"}),
         {"stride": 1, "dilation": 2} if own == "dilation" else {"stride": 2, "padding": 2, own: True},
     ]
     return [

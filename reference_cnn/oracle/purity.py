@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 LEAVES = "Answer in memory of your own, and leave the arguments as they are."
 KEEPS = "Look for what it keeps from one call to the next, by what it knows that again, and when it is made anew."
 MISREADS = "It answers the same numbers rightly where they are packed: go by the strides, or make a packed copy first."
-# After so many later calls an answer is read again: results may be written to two or three places by turns.
-LATER = 3
+# After so many later calls an answer is read again: results may be written to several places by turns.
+LATER = 8
 
 
 def impurity(function: Callable[..., Any], case: "Case") -> Failure | None:

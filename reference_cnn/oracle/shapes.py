@@ -52,7 +52,7 @@ def activation_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     fixed = [Call((("z", shapes[i % len(shapes)]),), scale=s) for i, s in enumerate(scales)]
     fixed.append(Call((("z", (2, 3, 2, 1, 2)),)))
     # Of both signs, so in several elements.
-    fixed += [Call((("z", (2, 128)),), scale=s) for s in (1e-9, 1e-13) if dtype != "float16"]
+    fixed += [Call((("z", (2, 128)),), scale=s) for s in (1e-9, 1e-30) if dtype != "float16"]
     return [c for c in fixed if c.scale <= RANGES[dtype]] + [draw_activation(draw) for _ in range(effort.drawn)]
 
 

@@ -127,6 +127,9 @@ RANGES: dict[str, Functions] = {
     "lower than the lowest of C's floats": {"max_pool_forward": lowest(float(np.finfo(np.float32).min))},
     "lower than the lowest number": {"max_pool_forward": lowest(float(np.finfo(np.float64).min))},
     "a threshold of the rectifier": {"relu": lambda z: np.where(z > 1e-7, z, 0) + np.where(np.isnan(z), z, 0)},
+    "a threshold of its derivative": {"relu_prime": lambda z: np.where(np.isnan(z), z, z > np.finfo(float).eps)},
+    "a kernel of 5 and no option": {"conv_forward": lambda x, w: conv_forward(x, w) + (w.shape[2:] == (5, 5))},
+    "a window of 5 and no option": doubled("avg_pool_forward", lambda x, window: window == 5),
     "tiny weights are pruned": {"conv_forward": lambda x, w: conv_forward(x, np.where(np.abs(w) < 1e-8, 0, w))},
 }
 

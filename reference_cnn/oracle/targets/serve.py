@@ -20,7 +20,7 @@ from reference_cnn.oracle.targets.process import VERSION
 from reference_cnn.oracle.targets.respond import Local, Reply, strided
 
 # How many answers are kept to be read again.
-KEPT = 8
+KEPT = 16
 
 
 def main() -> None:
