@@ -72,10 +72,7 @@ def _clause(name: str) -> str:
 
 def _check(options: argparse.Namespace) -> int:
     console = Console()
-    for name in filter(None, (options.json, options.html, options.junit)):
-        # What an earlier check has written must not be taken for this one's, if there is none to write.
-        if Path(name).is_file() and not Path(name).is_symlink():
-            Path(name).unlink()
+    _clear([name for name in (options.json, options.html, options.junit) if name], options.target)
     with contextlib.ExitStack() as stack:
         executor = stack.enter_context(cluster(options.dask)) if options.dask else None
         status = stack.enter_context(console.status(""))
@@ -107,6 +104,18 @@ def _check(options: argparse.Namespace) -> int:
     if options.junit:
         Path(options.junit).write_text(report.to_junit() + "\n", encoding="utf-8")
     return RIGHT if report.passed or options.exit_zero else WRONG
+
+
+def _clear(names: Sequence[str], target: str) -> None:
+    """Remove reports of an earlier check, lest one be taken for this one's, if there is none to write."""
+    for name in names:
+        path = Path(name)
+        if path.resolve() == Path(target).resolve() or names.count(name) > 1:
+            raise UsageError(f"{name} is the target, or two reports at once; give each report a file of its own")
+        if not path.parent.is_dir():
+            raise UsageError(f"{path.parent} is no folder, so {name} cannot be written")
+        if path.is_file() and not path.is_symlink():
+            path.unlink()
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -172,7 +181,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     judge.add_argument("--dtype", default="float64", choices=DTYPES, help="dtype of the arguments (default float64)")
     judge.add_argument("--layout", default=LAYOUTS[0], choices=LAYOUTS, help="where the target has its channels")
-    judge.add_argument("--rank", type=int, default=2, metavar="N", help="spatial axes of the convolutions (default 2)")
+    judge.add_argument(
+        "--rank", type=int, default=2, metavar="N", help="spatial axes of convolutions and poolings (default 2)"
+    )
     judge.add_argument(
         "--accumulate", choices=DTYPES, help="dtype that sums may be formed in (default float32 for 16-bit floats)"
     )

@@ -75,8 +75,8 @@ def check_gradient(
     Parameters
     ----------
     forward : callable
-        forward(*args) returns one array z of any shape. Called 57 times per coordinate (5 times in exact mode), with
-        copies of your arrays, so it may write to its arguments.
+        forward(*args) returns one array z of any shape. Called 57 to a few hundred times per coordinate (4 times in
+        exact mode), with copies of your arrays, so it may write to its arguments.
     backward : callable
         backward(dz, *args) returns ∂E/∂arg for each argument where E = Σ dz·z: a sequence in the order of args, a
         mapping or object with the names "d" + name, or an array for a single argument; None for a gradient that is
@@ -108,10 +108,10 @@ def check_gradient(
     Notes
     -----
     Exact mode takes central differences with h = 1 and h = 2, which are the derivative of any function that is at most
-    quadratic in each coordinate, and compares with `==` [GRAD-D1]. Otherwise central differences over 28 steps are
-    extrapolated to h = 0 (Richardson 1911; the choice of the best entry follows Ridders 1982), each with an estimate of
-    its truncation error and of the noise in forward, which is measured, not assumed [GRAD-D2]. One-sided differences
-    that do not meet are a kink [GRAD-D3].
+    quadratic in each coordinate, and compares with `==` [GRAD-D1]. Otherwise central differences over 28 steps or more
+    are extrapolated to h = 0 (Richardson 1911; the choice of the best entry follows Ridders 1982), each with an
+    estimate of its truncation error and of the noise in forward, which is measured, not assumed [GRAD-D2]. One-sided
+    differences that do not meet are a kink [GRAD-D3].
 
     Examples
     --------
@@ -234,7 +234,7 @@ def _gradients(
         slots = zip(names, parameters[1:])
         taken = len([name for name, p in slots if p.default is p.empty or p.name == name])
     answer = backward(dz.copy(), *(None if a is None else a.copy() for a in arrays[:taken]))
-    if len(arrays) == 1 and isinstance(answer, np.ndarray | np.generic | None):
+    if len(arrays) == 1 and (answer is None or hasattr(answer, "__array__")):
         return [answer]
     expected = [f"d{name}" for name in names]
     if isinstance(answer, Mapping) and (unknown := [key for key in answer if key not in expected]):

@@ -275,3 +275,12 @@ def test_options_reach_every_case() -> None:
     assert {c.tier for c in cases("relu", tiers=("rounding",))} == {"rounding"}
     assert {c.tier for c in cases("relu", tiers=("special",))} == {"special"}
     assert len(cases("conv_forward", profile="thorough")) > len(cases("conv_forward")) > len(asked)
+
+
+@pytest.mark.spec("ORC-D2")
+@pytest.mark.parametrize("function", ["conv_forward", "max_pool_backward", "avg_pool_forward"])
+def test_any_number_of_axes_has_cases(function: str) -> None:
+    for rank in (4, 6, 7):
+        found = cases(function, rank=rank, profile="quick")
+        assert {c.rank for c in found} == {rank}
+        assert found[-1].expected

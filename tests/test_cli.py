@@ -211,3 +211,16 @@ def test_colour_is_for_terminals_that_want_it(
     monkeypatch.setenv("NO_COLOR", "1")
     assert main(question) == 0
     assert "\x1b[32m" not in capsys.readouterr().out
+
+
+@pytest.mark.spec("ORC-D7")
+def test_a_report_goes_into_a_file_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text(RIGHT)
+    for words, said in (
+        (["--json", "mine.py"], "mine.py is the target, or two reports at once"),
+        (["--json", "both", "--html", "both"], "both is the target, or two reports at once"),
+        (["--junit", "none/report.xml"], "none is no folder, so none/report.xml cannot be written"),
+    ):
+        assert main(["check", "mine.py", *words]) == 2
+        assert said in capsys.readouterr().err
+    assert (tmp_path / "mine.py").read_text() == RIGHT

@@ -550,3 +550,16 @@ def test_integers_beside_floats_stay_integers_where_they_have_no_gradient() -> N
     )
     one = check_gradient(lambda x: x * x, lambda dz, x: 2 * dz * x, [np.array([3])])
     assert str(one) == "dx: right: 1 entry equals the exact differences"
+
+
+@pytest.mark.spec("GRAD-C2")
+def test_the_one_gradient_may_be_any_array() -> None:
+    class Tensor:
+        def __init__(self, array: Array) -> None:
+            self.array = array
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+            return self.array
+
+    assert check_gradient(np.sin, lambda dz, z: Tensor(dz * np.cos(z)), [np.array([0.5, 2.0])]).passed
+    assert not check_gradient(np.sin, lambda dz, z: Tensor(dz * np.sin(z)), [np.array([0.5, 2.0])]).passed

@@ -265,8 +265,12 @@ def test_modules_are_looked_for_where_this_process_looks(tmp_path: Path, monkeyp
 
 @pytest.mark.spec("PROTO-C2")
 def test_limits_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
-    for limits in ({"timeout": 0}, {"timeout": float("inf")}, {"memory": 0}):
-        with pytest.raises(UsageError, match="must be"):
+    unusable: list[dict[str, Any]] = [
+        *({"timeout": 0}, {"timeout": float("inf")}, {"timeout": 1e7}, {"timeout": "1"}),
+        *({"memory": 0}, {"memory": 1.5}, {"memory": 10**30}),
+    ]
+    for limits in unusable:
+        with pytest.raises(UsageError, match=r"must be|cannot be set"):
             check("reference", **limits)
     with pytest.raises(SystemExit):
         main(["check", "reference", "--timeout", "0"])

@@ -1,7 +1,9 @@
 """What a function does besides answering is a finding, in this process and in another."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from reference_cnn.oracle import check
@@ -157,3 +159,41 @@ def test_a_view_of_an_argument_is_a_finding(in_process: bool, tmp_path: Path) ->
     failure = check(str(file), case="x=1x1x3 window=1", in_process=in_process).results["avg_pool_forward"].failure
     assert failure is not None
     assert (failure.kind, failure.message) == ("purity", "its answer is a view of an argument")
+
+
+@pytest.mark.spec("ORC-N2", "PROTO-C3")
+@pytest.mark.parametrize(
+    ("when", "words"),
+    [
+        ("not z.flags.c_contiguous", "given arrays that are not packed, it ends with exit status 3"),
+        ("calls == 75", "asked with other numbers, it ends with exit status 3"),
+    ],
+)
+def test_whoever_dies_of_what_is_asked_besides_has_failed(when: str, words: str, tmp_path: Path) -> None:
+    """And is not said to have overwritten an answer that its next process does not know."""
+    file = tmp_path / "deadly.py"
+    file.write_text(
+        "import os\nimport numpy as np\ncalls = 0\n\n\ndef relu(z):\n    global calls\n    calls += 1\n"
+        f"    if {when}:\n        os._exit(3)\n    return np.maximum(z, 0)\n"
+    )
+    result = check(str(file)).results["relu"]
+    assert result.failure is not None
+    assert (result.failure.kind, result.failure.finding) == ("crash", words)
+    assert result.failed <= result.cases
+
+
+@pytest.mark.spec("ORC-N2", "ORC-D6")
+def test_what_is_done_to_numbers_that_are_not_negative_is_shown_and_asked_again_with_these() -> None:
+    def view(z: Any) -> Any:
+        return z if z.min() >= 0 and z.size == 6 else np.maximum(z, 0)
+
+    result = check({"relu": view}, functions=["relu"]).results["relu"]
+    failure = result.failure
+    assert failure is not None
+    assert failure.message == "given no number below 0, its answer is a view of an argument"
+    assert failure.case.arguments["z"].min() >= 0
+    again = check({"relu": view}, case=failure.case.text).results["relu"].failure
+    assert again is not None
+    assert again.message == failure.message
+    # So many cases, however much is done in each.
+    assert 0 < result.failed < result.cases

@@ -54,7 +54,7 @@ def test_whoever_raises_is_told_what_the_axes_are() -> None:
 
     said = " ".join(str(check({"conv_forward": of_one_image}, profile="quick")).split())
     assert (
-        "The call is a valid one, with the channels first: x (image, channel, row, column), w (filter, channel, "
+        "The call is a valid one, here with the channels first: x (image, channel, row, column), w (filter, channel, "
         "kernel row, kernel column). If you" in said
     )
     report = check({"dense_forward": of_one_image, "relu": lambda z: of_one_image(z, z)}, profile="quick")

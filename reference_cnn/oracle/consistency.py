@@ -42,7 +42,7 @@ GIVEN = ("y", "labels")
 BENT = ("max pool", "activation")
 # Cases of more elements are not asked at all; of more than that, not at every coordinate; tiny ones show no pattern.
 LARGE, MANY, TINY = 400, 150, 40
-# Of functions that take 57 calls for a derivative, so many cases of so many elements, of numbers no wider than that.
+# Of functions that take 57 calls or more for a derivative, so many cases of so many elements, no wider than that.
 SMOOTH, FEW, WIDE = 4, 30, 4.0
 # An answer that is no multiple of 1 ÷ this has been rounded.
 FINEST = 2.0**16

@@ -93,8 +93,8 @@ def examine(
             right_in = [in_dtypes, right_within(wrong)]
         failure = _described(failure, answers, right_in)
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
-    unasked = len(inquiry.questions) - len(found)
-    return Result(verdict, len(judged), np.inf, not_offered, failure, len(failures), unasked, notes, silent)
+    unasked, wrong_cases = len(inquiry.questions) - len(found), len({f.case for f in failures})
+    return Result(verdict, len(judged), np.inf, not_offered, failure, wrong_cases, unasked, notes, silent)
 
 
 def _smallest(failure: Failure, attempt: Callable[[Case], Failure | None], offered: Offered) -> Failure:
@@ -157,8 +157,8 @@ def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failur
     features = {feature: case for case in simple[::-1] for feature in case.call.features}
     asked = dict.fromkeys([*kinds.values(), *features.values(), *answered[-1:], *simple[-1:]])
     impure = [impurity(function, case) for case in asked]
-    others = [case for case in answered if case.tier != "special" and case not in asked]
-    return [failure for failure in impure if failure] or list(touched(function, others))
+    plain = [case for case in answered if case.tier != "special"]
+    return [failure for failure in impure if failure] or list(touched(function, plain))
 
 
 def _kind(case: Case) -> tuple[Any, ...]:

@@ -56,7 +56,7 @@ def fixed_convolutions(rank: int, spread: float) -> list[Call]:
         conv_call((9, 9, *cycle((4, 3, 2), rank)), (17, 9, *[2] * rank)),
         conv_call((1, 1, *([18, 18] if rank == 2 else [80])), (1, 1, *([13, 13] if rank == 2 else [65])))
         if rank < 3
-        else conv_call((9, 1, 4, 3, 2), (9, 1, 2, 2, 1)),
+        else conv_call((9, 1, *cycle((4, 3, 2), rank)), (9, 1, *cycle((2, 2, 1), rank))),
         # More than 32 channels or filters, 256 taps or positions.
         conv_call((2, 33, *cycle((4, 5, 3), rank)), (3, 33, *[3] * rank)),
         conv_call((2, 1, *cycle((4, 3, 3), rank)), (33, 1, *k)),

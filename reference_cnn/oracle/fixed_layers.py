@@ -14,11 +14,11 @@ def fixed_layers(rank: int) -> list[Call]:
 
 def _of_networks(rank: int) -> list[Call]:
     """Kernels as networks have them, for which many have code of their own, with every option that it may forget."""
-    d, large = cycle((6, 8, 5), rank), 5 if rank < 3 else 4
+    d, large = cycle((6, 8, 5), rank), {1: 5, 2: 5, 3: 4}.get(rank, 3)
     strides, pads, sides = (cycle(of, rank) for of in ((2, 1, 3), (1, 0, 2), ((0, 1), (2, 0), (1, 0))))
     kinds = [  # channels, filters, the size of the kernel, groups
         *((3, 3, 3, 3), (3, 6, 3, 3), (3, 3, large, 3), (4, 6, 3, 2)),
-        *((2, 3, 3, 1), (2, 3, large, 1), (2, 3, 4, 1), (2, 3, 1, 1), (4, 6, 1, 2)),
+        *((2, 3, 3, 1), (2, 3, large, 1), (2, 3, min(large, 4), 1), (2, 3, 1, 1), (4, 6, 1, 2)),
     ]
     options: list[dict[str, Any]] = [
         *({}, {"b": True}),

@@ -40,7 +40,7 @@ def fixed_poolings(rank: int, own: str) -> list[Call]:
         pool_call((9, 9, *cycle((4, 3, 3), rank)), window=2, stride=1),
         pool_call((1, 2, *([18, 18] if rank == 2 else [150])), window=5 if rank == 2 else 65, stride=5, padding=2)
         if rank < 3
-        else pool_call((1, 2, 9, 3, 3), window=(5, 1, 1), padding=(2, 0, 0)),
+        else pool_call((1, 2, 9, *[3] * (rank - 1)), window=(5, *[1] * (rank - 1)), padding=(2, *[0] * (rank - 1))),
         # More than 128 channels, or 256 positions.
         pool_call((1, 130, *cycle((4, 3, 3), rank)), window=2),
         pool_call((1, 1, *LONG[min(rank, 3)], *[3] * (rank - 3)), window=3, stride=2, padding=1),

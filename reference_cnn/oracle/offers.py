@@ -19,8 +19,14 @@ REFUSED = ("refused", "not implemented")
 DOUBTFUL, DRAWN = 16, 64
 # A pair of features is said to be refused if calls with it are, and would be by accident no more often than that.
 CHANCE = 1e-5
-# Keywords that begin with as many of the same letters may be meant alike: `pad`, `strides`, `dilation_rate`.
-ALIKE = 3
+# What others call the same.
+ALIASES = {
+    "padding": ("pad", "pads"),
+    "stride": ("strides", "step"),
+    "dilation": ("dilations", "dilation_rate", "rate"),
+    "groups": ("group", "num_groups", "feature_group_count"),
+    "include_padding": ("count_include_pad",),
+}
 
 
 @dataclass
@@ -53,7 +59,7 @@ class Inquiry:
     def misnamed(self) -> list[str]:
         """Keywords that are not asked about, beside those that are, in words."""
         own = keywords_of(self.function) or []
-        alike = {k: [name for name in own if name[:ALIKE] == k[:ALIKE]] for k in sorted(self.lacking)}
+        alike = {k: [name for name in ALIASES.get(k, ()) if name in own] for k in sorted(self.lacking)}
         return [f"it has {', '.join(names)}, but only {k} is asked about" for k, names in alike.items() if names]
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LEAVES = "Answer in memory of your own, and leave the arguments as they are."
 KEEPS = "Look for what it keeps from one call to the next, by what it knows that again, and when it is made anew."
 MISREADS = "It answers the same numbers rightly where they are packed: go by the strides, or make a packed copy first."
+# Outcomes that are failures whatever was done with the arrays: to refuse them is not.
+LOST = ("crash", "hang", "malformed")
 # After so many later calls an answer is read again: results may be written to several places by turns.
 LATER = 8
 
@@ -40,23 +42,28 @@ def touched(function: Callable[..., Any], cases: Iterable["Case"]) -> Iterator[F
     With their own numbers, and with none below 0, where there may be nothing to do.
     """
     for case in cases:
-        asked, own = respondent(function, case.function), _given(case)
-        for given in (own, _all(np.abs)(own)):
-            reply = asked.reply(given, case.keywords)
-            if reply.token is None:  # no answer, or of a program of another language, which has copies anyway
+        asked = respondent(function, case.function)
+        positive = case.with_numbers(dict(zip(case.arguments, _all(np.abs)(list(case.arguments.values())))))
+        for given, when in ((case, ""), (positive, "given no number below 0, ")):
+            reply = asked.reply(_given(given), case.keywords)
+            if reply.answer.outcome in LOST:
+                yield from _wrong(given, reply.answer, f"{when}asked a second time", KEEPS)
+            elif reply.token is None:  # no answer, or of a program of another language, which has copies anyway
                 return
-            if reply.answer.outcome == "answered":
-                yield from _written(case, given, reply)
-                yield from _view(asked, case, reply)
+            elif reply.answer.outcome == "answered":
+                for failure in (*_written(given, reply), *_view(asked, given, reply)):
+                    yield replace(failure, finding=when + failure.finding)
 
 
 def _impurities(asked: Respondent, case: "Case") -> Iterator[Failure]:
     given, other = _given(case), _given(replace(case, seed=case.seed + 1))
     first = asked.reply(given, case.keywords)
-    yield from _written(case, given, first)
+    yield from _written(case, first)
     yield from _wrong(case, first.answer, "asked a second time", KEEPS)
     for _ in range(LATER):
         later = asked.reply(other, case.keywords)
+        if later.answer.outcome in LOST:
+            yield from _wrong(case, later.answer, "asked with other numbers", KEEPS)
     if not _unchanged(first.answer, asked.recall(first)):
         yield _impure(case, "a later call overwrites what it returned before")
     yield from _view(asked, case, first)
@@ -66,13 +73,14 @@ def _impurities(asked: Respondent, case: "Case") -> Iterator[Failure]:
     yield from _one_by_one(asked, case, again, other)
     for words, layout in ELSEWHERE.items():
         laid_out = asked.reply(layout(given), case.keywords)
-        # To refuse memory of another layout is loud, and so no wrong answer; what is the same to the bit is as right.
-        if laid_out.answer.outcome == "answered" and not _unchanged(first.answer, laid_out.answer):
+        # To refuse memory of another layout is no wrong answer; what is the same to the bit is as right.
+        answered = laid_out.answer.outcome == "answered" and not _unchanged(first.answer, laid_out.answer)
+        if answered or laid_out.answer.outcome in LOST:
             yield from _wrong(case, laid_out.answer, f"given arrays {words}", MISREADS)
 
 
-def _written(case: "Case", given: list[Any], reply: Reply) -> Iterator[Failure]:
-    for name, before, after in zip(case.arguments, given, reply.arguments):
+def _written(case: "Case", reply: Reply) -> Iterator[Failure]:
+    for (name, before), after in zip(case.arguments.items(), reply.arguments):
         if reply.answer.outcome == "answered" and not _same(before, after):
             does = "writes into" if np.shape(before) == np.shape(after) else "changes the shape of"
             yield replace(_impure(case, f"it {does} {name}"), diagnosis=("written-input",))
@@ -100,7 +108,7 @@ def _one_by_one(asked: Respondent, case: "Case", last: Reply, other: list[Any]) 
 
 def _wrong(case: "Case", answer: Answer, when: str, remedy: str) -> Iterator[Failure]:
     failure = judge(case, answer).failure
-    if failure:
+    if failure and answer.outcome != "not asked":
         yield replace(failure, finding=f"{when}, {failure.finding}", remedy=remedy)
 
 
@@ -118,7 +126,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _unchanged(one: Answer, other: Answer) -> bool:
-    if other.outcome == "not asked":  # its process has ended since, which a call has found already
+    if other.outcome in ("not asked", "crash", "hang"):  # its process has ended, which is found elsewhere
         return True
     return other.outcome == "answered" and all(_same(a, other.outputs[name]) for name, a in one.outputs.items())
 

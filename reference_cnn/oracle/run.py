@@ -6,7 +6,6 @@ from concurrent.futures import Executor
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import cache, partial
-from numbers import Real
 from typing import Any
 
 from reference_cnn.oracle import notation, numbers
@@ -57,8 +56,9 @@ def check(
     ----------
     target : module, object, mapping, path or str
         It offers any subset of the layers' functions under their names and signatures; arrays are passed by position.
-        A str is a built-in name ("reference", "loops", "article", "scipy", "onnx"), a path that ends with .py, the
-        dotted name of a module, or `"exec:PROGRAM ARGUMENTS"`, a program that speaks the protocol of spec/protocol.md.
+        A str is a built-in name ("reference", "loops", "article", "scipy", "torch", "jax", "keras", "onnxruntime",
+        "onnx"), a path that ends with .py, the dotted name of a module, or `"exec:PROGRAM ARGUMENTS"`, a program that
+        speaks the protocol of spec/protocol.md.
         What a str or a path names runs in a process of its own, anything else in this one.
     functions : sequence of str, optional
         Judge only these.
@@ -67,7 +67,7 @@ def check(
     layout : str
         "channels_first", or "channels_last": x (N, *D, C), w (*K, C/groups, F), and the gradients alike.
     rank : int
-        Spatial axes of the convolutions.
+        Spatial axes of convolutions and poolings.
     accumulate : str, optional
         The dtype in which a right answer may form its sums; without it float32 for 16-bit floats, else dtype itself.
     case : str, optional
@@ -119,8 +119,8 @@ def check(
     """
     if layout not in LAYOUTS:
         raise UsageError(f"check: layout must be one of {', '.join(LAYOUTS)}, is {layout!r}")
-    if jobs < 1 or (in_process and (jobs > 1 or executor)):
-        raise UsageError(f"check: jobs must be at least 1, and 1 in process; is {jobs}")
+    if not isinstance(jobs, int) or jobs < 1 or (in_process and (jobs > 1 or executor)):
+        raise UsageError(f"check: jobs must be at least 1, and 1 in process; is {jobs!r}")
     if not _names(accept) or not (functions is None or (_names(functions) and len(functions))):
         raise UsageError(f"check: functions and accept must be lists of names, are {functions!r} and {accept!r}")
     chosen: dict[str, Any] = {
@@ -132,8 +132,6 @@ def check(
         "accept": tuple(accept),
         "algorithm": algorithm,
     }
-    if not _positive(timeout):
-        raise UsageError(f"check: timeout must be a number of seconds above 0, is {timeout!r}")
     standard = {f: cases(f, **chosen) for f in (LAYERS if functions is None else functions)}
     questions = standard if case is None else _one_question(standard, case)
     limits: dict[str, Any] = {"timeout": timeout, "memory": memory}
@@ -184,10 +182,6 @@ def check(
     return Report(found.name, dtype, seed, results, found.in_process, remarks, algorithm, tuple(accept), complete)
 
 
-def _positive(value: Any) -> bool:
-    return isinstance(value, Real) and float(value) > 0
-
-
 def _names(value: Any) -> bool:
     """Whether it may be a list of names: has a length, and can be gone through, but is no text."""
     return isinstance(value, Collection) and not isinstance(value, str)
@@ -195,6 +189,8 @@ def _names(value: Any) -> bool:
 
 def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[Case]]:
     """The case of this text for each function that it fits, in each tier that the function has."""
+    if not isinstance(text, str):
+        raise UsageError(f"check: case must be a text, is {text!r}")
     call = notation.read(text)
     questions = {}
     for name, asked in standard.items():

@@ -76,7 +76,7 @@ def _axes(case: "Case") -> str:
     """What the axes of the arguments are, where they have names."""
     named = {n: axes(case.function, n, case.rank) for n in case.arguments}
     said = [f"{n} ({', '.join(names)})" for n, names in named.items() if not names[0].startswith("axis")]
-    first = ", with the channels first" * (LAYERS[case.function].family in WINDOWED)
+    first = ", here with the channels first" * (LAYERS[case.function].family in WINDOWED)
     return f"{first}: {', '.join(said)}" if said else ""
 
 

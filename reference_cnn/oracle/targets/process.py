@@ -44,13 +44,14 @@ class Program:
         self._folder: str | None = None
         self._number = 0
         self._form = "numbers"
-        self.starts = 0
+        # Which process it is that runs; none has the number of one that has ended.
+        self.generation = 0
 
     def start(self) -> dict[str, Any]:
         """Start the program and return its greeting [PROTO-D2]."""
         self._channel = Channel(self._command, self._environment, self._working)
         self._number = 0  # the greeting's, after a death too
-        self.starts += 1
+        self.generation += 1
         try:
             greeting = self._exchange(self._channel, {"ask": "hello", "protocol": VERSION}, START)
             if "error" not in greeting:
@@ -101,6 +102,7 @@ class Program:
         if self._channel:
             self._channel.kill()
         self._channel = self._folder = None
+        self.generation += 1
 
     def close(self) -> None:
         """Let the program end, and remove its files."""
@@ -208,5 +210,5 @@ def _limit_memory(pid: int, extra: int | None) -> None:
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[0])
         limit = pages * os.sysconf("SC_PAGE_SIZE") + extra
         resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
-    except (ImportError, AttributeError, OSError, ValueError) as error:
+    except (ImportError, AttributeError, OSError, ValueError, OverflowError) as error:
         raise UsageError(f"a limit for memory cannot be set here ({type(error).__name__}: {error})") from error

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from keyword import iskeyword
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from reference_cnn.oracle.targets.respond import Reply
 
 PREFIX = "exec:"
 SERVER = "reference_cnn.oracle.targets.serve"
+# No clock is set for more seconds.
+LONGEST = 1_000_000
 # After so many deaths and time-outs in a row, or in all, a function is asked no more [PROTO-C3].
 IN_A_ROW, IN_ALL = 3, 12
 # The kinds of errors that a program may answer with [PROTO-D4].
@@ -63,10 +66,7 @@ def reach(
     UsageError
         A limit that cannot be set.
     """
-    if not 0 < timeout < float("inf"):
-        raise UsageError(f"timeout must be positive and finite, is {timeout}")
-    if memory is not None and memory < 1:
-        raise UsageError(f"memory must be at least 1 byte, is {memory}")
+    _refuse(timeout, memory)
     program = isinstance(target, str) and target.startswith(PREFIX)
     if not program and (in_process or os.name != "posix" or not isinstance(target, str | Path)):
         return load(target)
@@ -78,6 +78,14 @@ def reach(
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys([*own, *paths]))}
     command = [sys.executable, "-P", "-m", SERVER, "file" if isinstance(target, Path) else "name", name]
     return _started(name, Program(command, timeout=timeout, memory=memory, environment=environment, folder=folder))
+
+
+def _refuse(timeout: Any, memory: Any) -> None:
+    """Refuse limits that cannot be set."""
+    if not isinstance(timeout, Real) or not 0 < float(timeout) <= LONGEST:
+        raise UsageError(f"timeout must be positive and at most {LONGEST:,} seconds, is {timeout!r}")
+    if memory is not None and (not isinstance(memory, int) or memory < 1):
+        raise UsageError(f"memory must be an integer of at least 1 byte, is {memory!r}")
 
 
 def _words(target: str) -> list[str]:
@@ -152,8 +160,8 @@ class Remote:
     def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any], *, into: Reply | None = None) -> Reply:
         """Call the function, and have the answer kept and the arguments sent back."""
         # A process that has been started again has none of the arrays that it was given.
-        starts, number = into.token if into and into.token else (0, None)
-        reused = {"into": number} if starts == self._program.starts else {}
+        generation, number = into.token if into and into.token else (0, None)
+        reused = {"into": number} if generation == self._program.generation else {}
         try:
             response = self._ask(arguments, keywords, keep=True, **reused)
         except UnansweredError as error:
@@ -165,14 +173,14 @@ class Remote:
             read = [self._program.read(after[n]) if n in after else a for n, a in zip(self._names, arguments)]
         except wire.WireError as error:
             return Reply(Answer("malformed", {}, f"arguments with {error}"), tuple(arguments), None)
-        return Reply(self._answer(response), tuple(read), (self._program.starts, response["id"]))
+        return Reply(self._answer(response), tuple(read), (self._program.generation, response["id"]))
 
     def recall(self, reply: Reply, *, scramble: bool = False) -> Answer:
         """Have the answer sent again."""
         if reply.token is None or reply.answer.outcome != "answered":
             return reply.answer
-        starts, number = reply.token
-        if starts != self._program.starts:
+        generation, number = reply.token
+        if generation != self._program.generation:
             return Answer("not asked", {}, "its process has ended since")
         try:
             return self._answer(self._program.ask("again", of=number, scramble=scramble))
