@@ -273,9 +273,10 @@ def test_questions_are_asked_until_one_explanation_is_left() -> None:
 
     asked = [c for c in cases("dense_backward") if c.call.shapes[0][1][0] == 2]
     vague = diagnose(answers(wrong, asked))
-    assert vague == ("mean-over-batch", "mean-of-gradients", "halved-gradient", "dw-half")  # of two, a mean is a half
+    # Of two, a mean is a half.
+    assert vague == ("mean-over-batch", "mean-of-gradients", "dw-mean", "halved-gradient", "dw-half")
     told = diagnose(answers(wrong, asked), lambda case: ask(wrong, case), cases("dense_backward", seed=1))
-    assert told == ("mean-over-batch", "mean-of-gradients")  # without a dx nothing tells them apart
+    assert told == ("mean-over-batch", "mean-of-gradients", "dw-mean")  # without a dx nothing tells them apart
 
     def neither(dz: Any, x: Any, w: Any) -> Any:
         return wrong(dz, x, w) if len(x) == 2 else {"dw": 7 * w}

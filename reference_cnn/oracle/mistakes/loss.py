@@ -41,6 +41,11 @@ def _log_of_softmax(change: Callable[[Array], Array]) -> Callable[[Array, Array]
     return lambda z, labels: -np.log(change(softmax(z)[np.arange(len(z)), labels])).sum()
 
 
+def _beside_the_label(z: Array, labels: Array) -> Array:
+    label = z[np.arange(len(z)), labels]
+    return np.asarray(np.log(np.exp(z - label[:, None]).sum(axis=1)).sum())
+
+
 def _log_with(epsilon: float) -> Iterator[Callable[[Array, Array], Array]]:
     yield _log_of_softmax(lambda p: p + epsilon)
     yield _log_of_softmax(lambda p: np.clip(p, epsilon, 1 - epsilon))
@@ -106,10 +111,10 @@ LOSS = (
     ),
     Mistake(
         "log-of-softmax",
-        "You take the logarithm of the softmax, which is log 0 once it underflows.",
+        "You take the logarithm of the softmax, or exp(z − z[label]): log 0, or ∞, where the label's is far below.",
         "log softmax(z) = z − max − log Σ exp(z − max): no logarithm of 0 is taken.",
         "labels whose probability does not underflow to 0",
-        {"cross_entropy": instead(_log_of_softmax(lambda p: p))},
+        {"cross_entropy": instead(_log_of_softmax(lambda p: p), _beside_the_label)},
         native=True,
     ),
     Mistake(
