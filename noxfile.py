@@ -50,9 +50,11 @@ FASTER = [f"tests/test_{name}.py" for name in (
 )]  # fmt: skip
 
 
-# Many numbers through the same code.
+# Many numbers through the same code, and what is said of them.
 SWEEPS = [f"tests/test_{name}.py" for name in (
-    "differences", "layout", "normwise", "oracle", "oracle_invitations", "special",
+    *("article", "cases", "condition_words", "consistency", "consistency_pairs", "diagnose_steps", "differences"),
+    *("evidence", "implementations", "layout", "normwise", "offers", "oracle", "oracle_invitations", "patterns"),
+    *("special", "vector_mistakes"),
 )]  # fmt: skip
 
 

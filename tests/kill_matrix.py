@@ -81,10 +81,11 @@ def kills(function: str, seed: int = 0) -> Kills:
 
 def matrix() -> str:
     """The whole table in Markdown, a part for each function."""
-    return "\n\n".join(_table(kills(function)) for function in LAYERS)
+    return "\n\n".join(table(kills(function)) for function in LAYERS)
 
 
-def _table(found: Kills) -> str:
+def table(found: Kills) -> str:
+    """What became of the mistakes of one function, in Markdown."""
     tiers = [t for t in get_args(Tier) if any(c.tier == t for c in found.asked)]
     counts = ", ".join(f"{sum(c.tier == t for c in found.asked)} {t}" for t in tiers)
     lines = [f"## {found.function}", "", f"Of {counts} cases each mistake shows in so many:", ""]
@@ -111,9 +112,10 @@ def _hardest(found: Kills, name: str) -> str:
     return f"{least} ({counts[least]})"
 
 
-def written() -> str:
-    """What spec/kill_matrix.md has below its mark."""
-    return MATRIX.read_text(encoding="utf-8").split(START)[1].strip()
+def written() -> dict[str, str]:
+    """What spec/kill_matrix.md has below its mark, function by function."""
+    parts = MATRIX.read_text(encoding="utf-8").split(START)[1].rstrip().split("\n## ")[1:]
+    return {part.partition("\n")[0]: f"## {part.strip()}" for part in parts}
 
 
 if __name__ == "__main__" and "--write" in sys.argv:

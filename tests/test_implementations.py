@@ -51,7 +51,7 @@ def implementation(language: str, folder: Path) -> str:
 @pytest.mark.parametrize("language", ["C", "JavaScript"])
 def test_an_implementation_passes(language: str, dtype: str, tmp_path: Path) -> None:
     target = implementation(language, tmp_path)
-    for functions, seed, rank in ((OFFERED, 0, 2), (OFFERED, 1, 2), (OFFERED[:2], 0, 1), (OFFERED[:2], 0, 3)):
+    for functions, seed, rank in ((OFFERED, 0, 2), (OFFERED[:2], 1, 1), (OFFERED[:2], 2, 3)):
         report = check(target, functions=functions, dtype=dtype, seed=seed, rank=rank)
         assert report.passed, f"\n{report}"
         assert all(r.verdict == "pass" and not r.not_offered for r in report.results.values())

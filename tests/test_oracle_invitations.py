@@ -82,17 +82,6 @@ def zero_padded(x: Array, window: Any, *, padding: Any = 0, **options: Any) -> A
     return reference.max_pool_forward(np.pad(x, ((0, 0), (0, 0), *windows.pads)), window, **options)
 
 
-def overwritten(dy: Array, x: Array, window: Any, **options: Any) -> Array:
-    """Where windows overlap, the last gradient wins."""
-    dx = np.zeros_like(x)
-    for o in np.ndindex(dy.shape[2:]):
-        one = np.zeros_like(dy)
-        one[(..., *o)] = dy[(..., *o)]
-        part = reference.max_pool_backward(one, x, window, **options)
-        dx = np.where(part != 0, part, dx)
-    return dx
-
-
 def one_max_for_all(z: Array) -> Array:
     e = np.exp(z - z.max())
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
@@ -119,7 +108,6 @@ def averaged(function: Callable[..., Any], axis: int = 0) -> Callable[..., Any]:
 WRONG: dict[str, Functions] = {
     "pool-zero-pad": {"max_pool_forward": zero_padded},
     "pool-small-init": {"max_pool_forward": lambda *a, **o: np.maximum(reference.max_pool_forward(*a, **o), 0)},
-    "pool-overwrite": {"max_pool_backward": overwritten},
     "stride 1 by default": {
         "avg_pool_forward": lambda x, window, stride=1, **o: reference.avg_pool_forward(x, window, stride=stride, **o)
     },
