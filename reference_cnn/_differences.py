@@ -122,7 +122,8 @@ def _ladder(
             slopes[k] = (dz * (above - below)).sum() / (np.longdouble(up[index]) - np.longdouble(down[index]))
             bends[k] = (dz * ((above - wide) + (below - wide))).sum() / h[k]
             sizes[int(k)] = np.maximum(np.abs(above), np.abs(below))
-            changed |= above != below
+            # Both sides may round to one number that is not the one between them.
+            changed |= (above != below) | (above != wide)
     info, place = np.finfo(centre.dtype), abs(float(x[index]))
     size = sizes[min(sizes)] if sizes else np.zeros(centre.shape)
     hidden = _hidden(evaluate, centre, x, index, dz * size, changed, h)

@@ -563,3 +563,16 @@ def test_the_one_gradient_may_be_any_array() -> None:
 
     assert check_gradient(np.sin, lambda dz, z: Tensor(dz * np.cos(z)), [np.array([0.5, 2.0])]).passed
     assert not check_gradient(np.sin, lambda dz, z: Tensor(dz * np.sin(z)), [np.array([0.5, 2.0])]).passed
+
+
+@pytest.mark.spec("GRAD-D2", "GRAD-D4")
+@pytest.mark.parametrize("constant", [np.float32(1000), np.float32(1e6), 1e14])
+def test_a_slope_is_not_nothing_where_both_sides_round_alike(constant: Any) -> None:
+    """The constant swallows what is between the two sides and the middle, and nothing of what they differ by."""
+    w = np.array([1e-3, -2e-3, 1e-5], np.asarray(constant).dtype)
+
+    def forward(w: Array) -> Array:
+        return np.asarray(np.sum(constant + w * w))
+
+    assert check_gradient(forward, lambda dz, w: 2 * w * dz, [w]).verdict == "unclear"
+    assert not check_gradient(forward, lambda dz, w: 0 * w * dz, [w]).passed

@@ -255,11 +255,18 @@ def test_modules_are_looked_for_where_this_process_looks(tmp_path: Path, monkeyp
     write("return right(z)")
     Path("mine.py").rename("somewhere/a_module_of_mine.py")
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])  # "" is wherever one is
-    monkeypatch.chdir("somewhere")
+    asked: dict[str, Any] = {"functions": ["sigmoid"], "profile": "quick"}
     with pytest.raises(TargetError, match=r"a_module_of_mine does not import \(ModuleNotFoundError"):
-        check("a_module_of_mine")
-    monkeypatch.syspath_prepend(tmp_path / "somewhere")
-    assert check("a_module_of_mine", functions=["sigmoid"]).passed
+        check("a_module_of_mine", **asked)
+    with monkeypatch.context() as where:
+        where.syspath_prepend(tmp_path / "somewhere")
+        assert check("a_module_of_mine", **asked).passed
+    # Then in the working directory, as a command that is no `python -m` does not by itself.
+    monkeypatch.chdir("somewhere")
+    assert check("a_module_of_mine", **asked).passed
+    Path(tmp_path / "a_module_of_mine.py").write_text("def sigmoid(z):\n    return 0 * z\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not check("a_module_of_mine", **asked).passed
     assert "a_module_of_mine" not in sys.modules
 
 

@@ -195,6 +195,34 @@ def test_a_keyword_that_is_called_otherwise_is_noted() -> None:
     assert check({"conv_forward": conv_forward}, profile="quick").results["conv_forward"].notes == ()
 
 
+@pytest.mark.spec("ORC-D3")
+def test_what_every_call_with_an_option_raises_is_noted() -> None:
+    wrong = refusing(conv_forward, lambda o: "stride" in o)
+    result = check({"conv_forward": wrong}, profile="quick").results["conv_forward"]
+    assert result.verdict == "pass"
+    (note,) = result.notes
+    assert note.startswith("every call with stride raises ValueError: not that (test_offers.py, line ")
+
+    def later(x: Array, w: Array, b: Any = None, stride: Any = None) -> Array:
+        if stride is not None:
+            raise NotImplementedError
+        return conv_forward(x, w, b)
+
+    assert check({"conv_forward": later}, profile="quick").results["conv_forward"].notes == ()
+
+
+@pytest.mark.spec("ORC-D3", "ORC-D6")
+def test_a_failure_is_not_reduced_to_what_is_not_offered() -> None:
+    def insisting(x: Array, w: Array, b: Array, **options: Any) -> Array:
+        if x.shape[1] == 2:
+            raise IndexError("two channels")
+        return conv_forward(x, w, b, **options)
+
+    failure = check({"conv_forward": insisting}, profile="quick").results["conv_forward"].failure
+    assert failure is not None
+    assert "b" in failure.case.shapes
+
+
 @pytest.mark.spec("ORC-D3", "ORC-D6")
 def test_a_failure_is_not_reduced_to_what_is_refused() -> None:
     def pairs_only(x: Array, window: Any, **options: Any) -> Array:

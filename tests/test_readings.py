@@ -91,7 +91,7 @@ RIGHT_SO: dict[str, tuple[str, Callable[..., Any], str, str]] = {
         "conv_forward",
         of_one(1, lambda x, w, b=None, **o: reference.conv_forward(x, w, b, **o)),
         "about one image alone",
-        "Keep the axis for images: (N, C, *D).",
+        "Keep the axis for images.",
     ),
     "one channel": (
         "conv_forward",
@@ -103,7 +103,7 @@ RIGHT_SO: dict[str, tuple[str, Callable[..., Any], str, str]] = {
         "avg_pool_forward",
         of_one(1, reference.avg_pool_forward),
         "about one image alone",
-        "Keep the axis for images: (N, C, *D).",
+        "Keep the axis for images.",
     ),
     "one example": (
         "dense_forward",
@@ -179,3 +179,35 @@ def test_a_backward_that_only_has_another_order_is_not_said_to_be_no_derivative(
     failure = report.results["softmax_backward"].failure
     assert failure is not None
     assert failure.consistency == ""
+
+
+@pytest.mark.spec("ORC-D17", "ORC-D11")
+def test_the_order_is_told_in_the_other_layout_too() -> None:
+    def of_last(x: Any, dy: Any, window: Any) -> Any:
+        x, dy = (a.transpose(0, 3, 1, 2) for a in (x, dy))
+        return reference.avg_pool_backward(dy, x, window).transpose(0, 2, 3, 1)
+
+    failure = failure_of("avg_pool_backward", of_last, layout="channels_last")
+    assert failure.remedy == "Take them in the order dy, x."
+
+
+@pytest.mark.spec("ORC-D17")
+def test_who_is_mostly_right_has_not_misread() -> None:
+    def without_bias_for_one(x: Any, w: Any, b: Any = None) -> Any:
+        if x.ndim == 3:
+            return reference.conv_forward(x[None], w, b)[0]
+        return reference.conv_forward(x, w, b if len(x) > 1 else None)
+
+    failure = failure_of("conv_forward", without_bias_for_one)
+    assert not failure.remedy
+    assert "images" in failure.condition
+
+
+@pytest.mark.spec("ORC-D6", "ORC-D11")
+def test_axes_are_said_as_the_target_is_given_them() -> None:
+    def raising(*arguments: Any) -> Any:
+        raise RuntimeError("out of order")
+
+    report = check({"conv_forward": raising}, layout="channels_last", profile="quick", functions=["conv_forward"])
+    said = " ".join(str(report).split())
+    assert "x (image, row, column, channel), w (kernel row, kernel column, channel, filter). If you" in said

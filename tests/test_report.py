@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from reference_cnn import conv_forward, relu
+from reference_cnn import avg_pool_backward, conv_forward, relu, softmax
 from reference_cnn.cli import main
-from reference_cnn.oracle import check
+from reference_cnn.oracle import cases, check
 
 RAISING = """
 import numpy as np
@@ -54,7 +54,7 @@ def test_whoever_raises_is_told_what_the_axes_are() -> None:
 
     said = " ".join(str(check({"conv_forward": of_one_image}, profile="quick")).split())
     assert (
-        "The call is a valid one, here with the channels first: x (image, channel, row, column), w (filter, channel, "
+        "The call is a valid one: x (image, channel, row, column), w (filter, channel, "
         "kernel row, kernel column). If you" in said
     )
     report = check({"dense_forward": of_one_image, "relu": lambda z: of_one_image(z, z)}, profile="quick")
@@ -101,3 +101,50 @@ def test_a_terminal_may_lack_characters() -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "error ? bound" in done.stdout
+
+
+@pytest.mark.spec("ORC-D4")
+def test_a_single_output_may_be_in_a_container() -> None:
+    class Held:
+        def __init__(self, dx: Any) -> None:
+            self.dx = dx
+
+    right = avg_pool_backward
+    for held in (lambda dx: (dx,), lambda dx: {"dx": dx}, Held, lambda dx: dx.tolist()):
+        function = lambda *a, held=held, **o: held(right(*a, **o))  # noqa: E731  # four of them
+        assert check({"avg_pool_backward": function}, functions=["avg_pool_backward"], profile="quick").passed
+    pair = check({"relu": lambda z: (relu(z), z)}, functions=["relu"], profile="quick").results["relu"].failure
+    assert pair is not None
+    assert pair.message == "it returns a tuple of 2 arrays, expected a alone"
+
+
+@pytest.mark.spec("ORC-D4")
+def test_gradients_with_capitals_are_read() -> None:
+    for wrong in (0, 1):
+        function = lambda dz, x, w, wrong=wrong: {"dX": dz @ w.T + wrong, "dW": x.T @ dz, "db": dz.sum(axis=0)}  # noqa: E731
+        report = check({"dense_backward": function}, functions=["dense_backward"], profile="quick")
+        assert report.passed == (not wrong)
+        assert report.results["dense_backward"].not_offered == ()
+
+
+@pytest.mark.spec("ORC-D16")
+def test_axes_other_than_two_are_said() -> None:
+    def of_two(z: Any) -> Any:
+        return softmax(z) + (z.ndim != 2)
+
+    failure = check({"softmax": of_two}, functions=["softmax"]).results["softmax"].failure
+    assert failure is not None
+    assert failure.condition == "Wrong in exactly the cases with other than 2 axes."
+
+
+@pytest.mark.spec("ORC-D6", "ORC-D16")
+def test_what_is_wrong_as_a_first_call_is_not_said_to_take_others(tmp_path: Path) -> None:
+    late = "def cross_entropy(z, labels):\n    return r.cross_entropy(z, labels) + (z.shape in {shapes})\n"
+    asked = cases("cross_entropy", profile="quick")
+    last = {case.shapes["z"] for case in asked[-12:] if case.call.special is None}
+    shapes = last - {case.shapes["z"] for case in asked[:-12]}
+    file = tmp_path / "late.py"
+    file.write_text("import reference_cnn as r\n" + late.format(shapes=shapes))
+    failure = check(str(file), profile="quick", functions=["cross_entropy"]).results["cross_entropy"].failure
+    assert failure is not None
+    assert "in the first" not in failure.condition

@@ -205,6 +205,7 @@ def _properties(case: Case) -> Iterable[str]:
     named = [(name, size) for name, size in zip(axes(case.function, first, case.rank), shape) if " " not in name]
     if not named:
         yield from (f"more than {n} {'axis' if n == 1 else 'axes'}" for n in range(1, 4) if len(shape) > n)
+        yield from ["other than 2 axes"] * (len(shape) != 2)
     for name, size in named:
         yield f"{'an odd' if size % 2 else 'an even'} number of {several(name)}"
         yield from _more_than(size, name)

@@ -64,7 +64,8 @@ def diagnose(
     """
     every = [_observed(case, answer) for case, answer in answers]
     seen = [o for o in every if o.compared]
-    if not any(o.wrong for o in seen):
+    # An exception is no evidence: a mistake has to reproduce a wrong number.
+    if not any(o.wrong and o.outputs is not None for o in seen):
         return ()
     exact = [o for o in seen if o.case.exact]
     telling = exact if any(o.wrong for o in exact) else seen

@@ -57,7 +57,7 @@ def examine(
         return Result("missing", not_offered=nothing, uninformative=silent)
     wrong = [f for f in judged if f.judgement.failure]
     failures = [f.judgement.failure for f in wrong if f.judgement.failure] or _impurities(function, found)
-    notes = (*dict.fromkeys(f.judgement.note for f in judged if f.judgement.note), *inquiry.misnamed)
+    notes = (*dict.fromkeys(f.judgement.note for f in judged if f.judgement.note), *inquiry.notes)
     if not failures:
         worst = max(f.judgement.worst for f in judged)
         return Result("pass", len(judged), worst, not_offered, notes=notes, uninformative=silent)
@@ -66,7 +66,7 @@ def examine(
         raise UnrepeatableError
 
     def attempt(case: Case) -> Failure | None:
-        if case.tier == "exact" and not numbers.exact(case):
+        if (case.tier == "exact" and not numbers.exact(case)) or not all(map(offered, case.call.features)):
             return None
         answer = ask(function, case)
         unjudged = answer.outcome in ("not implemented", "not asked")
@@ -84,7 +84,8 @@ def examine(
     failure = replace(failure, diagnosis=failure.diagnosis or named)
     if plainly:
         failure = _unconventional(failure)
-    elif not failure.diagnosis and not failure.remedy and failure.kind not in ("crash", "hang"):
+    elif not failure.diagnosis and not failure.remedy and 2 * len(wrong) >= len(judged):
+        # Who takes arguments for something else is wrong in most calls.
         failure = misread(failure, function, wrong)
     if not failure.condition:
         right_in = []

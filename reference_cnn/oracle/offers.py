@@ -56,11 +56,20 @@ class Inquiry:
         return [*sorted(self.lacking | self.refused), *_combinations(self.found, self.refused)]
 
     @property
-    def misnamed(self) -> list[str]:
-        """Keywords that are not asked about, beside those that are, in words."""
+    def notes(self) -> list[str]:
+        """Keywords that are not asked about, beside those that are, and what is raised wherever one is given."""
         own = keywords_of(self.function) or []
         alike = {k: [name for name in ALIASES.get(k, ()) if name in own] for k in sorted(self.lacking)}
-        return [f"it has {', '.join(names)}, but only {k} is asked about" for k, names in alike.items() if names]
+        raised = {
+            feature: f.answer.error
+            for f in self.found[::-1]
+            if f.answer.outcome == "refused"
+            for feature in f.case.call.features & self.refused & f.case.keywords.keys()
+        }
+        return [
+            *(f"every call with {k} raises {error}" for k, error in sorted(raised.items())),
+            *(f"it has {', '.join(names)}, but only {k} is asked about" for k, names in alike.items() if names),
+        ]
 
 
 def inquire(function: Callable[..., Any], cases: list[Case], effort: Effort | None, ask_each: AskAll) -> Inquiry:

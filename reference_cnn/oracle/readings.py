@@ -12,9 +12,10 @@ from reference_cnn.oracle import offers
 from reference_cnn.oracle.cases import Case
 from reference_cnn.oracle.judge import Failure
 from reference_cnn.oracle.layers import LAYERS, WINDOWED
-from reference_cnn.oracle.targets.layout import adapted, other_layout
+from reference_cnn.oracle.targets.layout import ChannelsLast, adapted, other_layout
 from reference_cnn.oracle.workers import Found
 
+ONE_CHANNEL = "about one channel of one image alone"
 # Arrays with an axis for images, or examples.
 BATCHED = ("x", "z", "y", "dz", "dy", "dx")
 
@@ -34,12 +35,11 @@ def misread(failure: Failure, function: Callable[..., Any], wrong: list[Found]) 
 
     But for calls with features that it refuses then, too.
     """
-    case = failure.case
-    for reading in _readings(function, case.function):
-        if not reading.fits(case) or _is_wrong(Found.by(reading.function, case, strict=False)):
+    for reading in _readings(function, failure.case.function):
+        fitting = sorted((f.case for f in wrong if reading.fits(f.case)), key=lambda case: case.size)
+        if not fitting or _is_wrong(Found.by(reading.function, fitting[0], strict=False)):
             continue
-        asked = [Found.by(reading.function, f.case, strict=False) for f in wrong if reading.fits(f.case)]
-        there = offers.of_offered(asked)
+        there = offers.of_offered([Found.by(reading.function, case, strict=False) for case in fitting])
         if there and not any(f.judgement.failure for f in there):
             said = f"Answered rightly where it is asked {reading.how}."
             return replace(failure, condition=said, remedy=reading.remedy, clause=reading.clause)
@@ -58,8 +58,19 @@ def _readings(function: Callable[..., Any], name: str) -> Iterator[Reading]:
         yield Reading(
             there, f"with the {layout.replace('_', ' ')}", f"Judge it with --layout {layout}.", clause="ORC-D11"
         )
-        yield _without(function, name, 1, "about one image alone", "Keep the axis for images: (N, C, *D).")
-        yield _without(function, name, 2, "about one channel of one image alone", "Keep all axes: (N, C, *D).")
+    for reading in _of_plain(function.plain if isinstance(function, ChannelsLast) else function, name):
+        if not isinstance(function, ChannelsLast):
+            yield reading
+        elif reading.how != ONE_CHANNEL:  # whose axes lie elsewhere
+            yield reading._replace(function=ChannelsLast(reading.function, name))
+
+
+def _of_plain(function: Callable[..., Any], name: str) -> Iterator[Reading]:
+    """What else a function may be asked that is given its arguments as they are."""
+    layer = LAYERS[name]
+    if layer.family in WINDOWED:
+        yield _without(function, name, 1, "about one image alone", "Keep the axis for images.")
+        yield _without(function, name, 2, ONE_CHANNEL, "Keep all axes: (N, C, *D).")
     elif layer.family == "dense":
         yield _without(function, name, 1, "about one example alone", "Keep the axis for examples: x (N, m), z (N, n).")
     arrays = [n for n in layer.arguments if n != "b"]
@@ -67,9 +78,8 @@ def _readings(function: Callable[..., Any], name: str) -> Iterator[Reading]:
         remedy = f"Take them in the order {', '.join(arrays)}."
         yield Reading(_reordered(function, name, order), f"with its arguments in the order {', '.join(order)}", remedy)
     if "labels" in arrays:
-        yield Reading(
-            _one_hot(function, name), "with labels as one-hot rows", "Take labels as numbers of classes: (N,) integers."
-        )
+        remedy = "Take labels as numbers of classes: (N,) integers."
+        yield Reading(_one_hot(function, name), "with labels as one-hot rows", remedy)
 
 
 def _without(function: Callable[..., Any], name: str, axes: int, how: str, remedy: str) -> Reading:

@@ -22,7 +22,7 @@ from reference_cnn.oracle.words import share
 Verdict = Literal["pass", "fail", "missing", "error"]
 
 NAMED = 7
-SAYS_NOTHING = "rounding may take a right answer as far as a wrong one"
+SAYS_NOTHING = "the answer has no elements, or rounding may take a right one as far as a wrong one"
 STYLES = {"pass": "green", "fail": "bold red", "error": "bold red", "missing": "dim"}
 
 

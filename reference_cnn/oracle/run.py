@@ -170,11 +170,12 @@ def check(
             failure, everything = examined.failure, None
             if failure and case is None and not found.in_process:
                 seen = seen_again(failure, offered[name], partial(anew, name))
-                if seen is not failure:
-                    failure, everything = seen, {"rank": (rank, 2), "profile": (profile, "standard")}
+                if seen.remedy != failure.remedy:
+                    everything = {"rank": (rank, 2), "profile": (profile, "standard")}
+                failure = seen
             if failure:
                 line = _reproduce(found, failure.case, how, everything)
-                examined = replace(examined, failure=replace(failure, reproduce=line))
+                examined = replace(examined, failure=replace(failure, reproduce=line, layout=layout))
             results[name] = examined
         results = compared(results, offered)
         remarks = crew.remarks if crew else (UNSENT,) * (jobs > 1 or executor is not None)

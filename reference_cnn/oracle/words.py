@@ -1,17 +1,13 @@
 """What reports say of a failure, on a terminal and in HTML alike."""
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reference_cnn.oracle.call import TIES
 from reference_cnn.oracle.judge import LOSES_TAIL, Failure
-from reference_cnn.oracle.layers import LAYERS, WINDOWED, axes
+from reference_cnn.oracle.layers import axes
 from reference_cnn.oracle.mistakes import MISTAKES
-
-if TYPE_CHECKING:
-    from reference_cnn.oracle.cases import Case
 
 LISTED = 8
 # What is off by less, and wrong all the same, has lost digits, not its way.
@@ -54,8 +50,8 @@ def _help(failure: Failure) -> str:
         refuse = " If you do not offer it, raise NotImplementedError." * (failure.kind == "exception")
         wait = " Flush its output after every answer, or give it more time: --timeout." * (failure.kind == "hang")
         return (
-            f"help: The call is a valid one{_axes(case)}.{refuse} Ask this case alone: Python with --in-process under "
-            f"a debugger, a program of another language by hand [PROTO-D1].{wait}"
+            f"help: The call is a valid one{_axes(failure)}.{refuse} Ask this case alone: Python with --in-process "
+            f"under a debugger, a program of another language by hand [PROTO-D1].{wait}"
         )
     if failure.kind in ("shape", "dtype", "note"):
         return f"help: {_help_with_arrays(failure)}"
@@ -72,12 +68,15 @@ def _help(failure: Failure) -> str:
     )
 
 
-def _axes(case: "Case") -> str:
-    """What the axes of the arguments are, where they have names."""
+def _axes(failure: Failure) -> str:
+    """What the axes of the arguments are, as the target is given them, where they have names."""
+    case = failure.case
     named = {n: axes(case.function, n, case.rank) for n in case.arguments}
+    if failure.layout != "channels_first":
+        # Images have their channels, and kernels channels and filters, behind the spatial axes.
+        named = {n: (*a[2:], a[1], a[0]) if n == "w" else (a[0], *a[2:], *a[1:2]) for n, a in named.items()}
     said = [f"{n} ({', '.join(names)})" for n, names in named.items() if not names[0].startswith("axis")]
-    first = ", here with the channels first" * (LAYERS[case.function].family in WINDOWED)
-    return f"{first}: {', '.join(said)}" if said else ""
+    return f": {', '.join(said)}" if said else ""
 
 
 def _help_with_arrays(failure: Failure) -> str:

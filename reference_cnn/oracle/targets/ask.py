@@ -89,10 +89,21 @@ def read(result: Any, name: str) -> Answer:
 
 def outputs(result: Any, names: tuple[str, ...]) -> dict[str, Array | None]:
     """Bring the gradients, or the one result, into arrays; a ValueError says what came back instead."""
-    values = [result] if len(names) == 1 else unpack(result, names)
+    values = [_alone(result, names)] if len(names) == 1 else unpack(result, names)
     if all(v is None for v in values):
         raise ValueError("None")
     return {name: None if v is None else _array(name, v) for name, v in zip(names, values)}
+
+
+def _alone(result: Any, names: tuple[str, ...]) -> Any:
+    """The one output, out of a container that has it alone."""
+    if isinstance(result, tuple) and result and all(getattr(v, "ndim", 0) for v in result):
+        if len(result) > 1:
+            raise ValueError(f"a tuple of {len(result)} arrays, expected {names[0]} alone")
+        return result[0]
+    if isinstance(result, Mapping) or (not hasattr(result, "__array__") and hasattr(result, names[0])):
+        return unpack(result, names)[0]
+    return result
 
 
 def _array(name: str, value: Any) -> Array:

@@ -75,7 +75,8 @@ def reach(
         return _started(name, Program(_words(name), timeout=timeout, memory=memory, folder=folder))
     # The directories in which this process looks for modules, in the same order; -P adds none.
     own = [path or os.getcwd() for path in sys.path]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys([*own, *paths]))}
+    # And then in the working directory, which is where a module that is named is likely to be.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys([*own, *paths, folder or os.getcwd()]))}
     command = [sys.executable, "-P", "-m", SERVER, "file" if isinstance(target, Path) else "name", name]
     return _started(name, Program(command, timeout=timeout, memory=memory, environment=environment, folder=folder))
 
