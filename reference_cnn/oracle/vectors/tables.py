@@ -23,7 +23,7 @@ CONVOLUTIONS: list[tuple[str, Call, str, str]] = [
      " short-kernel-loop swapped-space activated output-tail one-image-only",
      "mean-over-batch mean-of-gradients mean-over-positions dw-flipped dw-last-image dw-product-of-means"
      " dw-scrambled-map dw-reshaped-errors dx-unrotated dx-overwrite db-mean db-one-image short-loop im2col-order"
-     " short-kernel-loop flipped-kernel dw-doubled db-one-number"
+     " short-kernel-loop flipped-kernel dw-doubled db-one-number dw-mean db-kept-axes"
      f" gradient-order dx-reshaped-kernel {ANY_GRADIENT}"),
     ("bias", conv_call((2, 3, 4, 4), (3, 3, 2, 2), b=True),
      "missing-bias bias-twice bias-per-channel bias-per-tap subtracted-bias bias-axis", "db-axes"),
@@ -124,7 +124,11 @@ def dense_backward() -> list[Entry]:
     """Return the questions of the dense layer's gradients."""
     batch = "dw-doubled mean-over-batch mean-of-gradients dw-last-image dw-product-of-means db-mean db-one-image"
     return [
-        Entry("plain", _dense(3, 4, 2), f"{batch} db-one-number dense-updated-weights gradient-order {ANY_GRADIENT}"),
+        Entry(
+            "plain",
+            _dense(3, 4, 2),
+            f"{batch} dw-mean db-one-number db-kept-axes dense-updated-weights gradient-order {ANY_GRADIENT}",
+        ),
         Entry("long-sum", _dense(147, 2, 3), "sum-tail"),
         Entry("square", _dense(4, 4, 4), "transposed-weights dense-untransposed dense-dw-transposed db-neurons"),
         Entry("one-row", _dense(1, 3, 2)),
