@@ -13,7 +13,7 @@ from strategies import Array
 from reference_cnn import dense_forward, sigmoid
 from reference_cnn.cli import main
 from reference_cnn.oracle import TargetError, check
-from reference_cnn.oracle.again import VARIES
+from reference_cnn.oracle.again import SHARES, VARIES
 from reference_cnn.oracle.purity import KEEPS
 from reference_cnn.oracle.targets import UsageError
 from reference_cnn.oracle.targets.ask import Answer
@@ -109,6 +109,32 @@ def conv_forward(x, w, b=None, *, padding=0, **options):
         padding = pads.setdefault((found.kernel, found.stride, found.dilation), found.pads)
     return reference_cnn.conv_forward(x, w, b, padding=padding, **options)
 """
+
+
+SHARING = """
+kept = {}
+
+def dense_forward(x, w, b=0):
+    kept["x"], kept["w"] = x.copy(), w.copy()
+    return x @ w + b
+
+def dense_backward(dz, *_):
+    return dz @ kept["w"].T, kept["x"].T @ dz, dz.sum(axis=0)
+"""
+
+
+@pytest.mark.spec("ORC-D6", "ORC-N2")
+def test_what_is_kept_from_another_function_is_said_and_all_are_asked_again() -> None:
+    Path("mine.py").write_text(SHARING)
+    failure = check("mine.py", profile="quick").results["dense_backward"].failure
+    assert failure is not None
+    assert failure.finding.startswith("after other calls, ")
+    assert failure.remedy == SHARES
+    assert failure.reproduce == "reference-cnn check mine.py --profile quick"
+    # Asked alone it only raises.
+    alone = check("mine.py", profile="quick", functions=["dense_backward"]).results["dense_backward"].failure
+    assert alone is not None
+    assert alone.finding.startswith("it raises KeyError: 'w' (mine.py, line 9)")
 
 
 @pytest.mark.spec("ORC-D6", "ORC-N2")

@@ -116,6 +116,9 @@ def test_a_single_output_may_be_in_a_container() -> None:
     pair = check({"relu": lambda z: (relu(z), z)}, functions=["relu"], profile="quick").results["relu"].failure
     assert pair is not None
     assert pair.message == "it returns a tuple of 2 arrays, expected a alone"
+    other = check({"relu": lambda z: {"y": relu(z)}}, functions=["relu"], profile="quick").results["relu"].failure
+    assert other is not None
+    assert other.message == "it returns dict without a"
 
 
 @pytest.mark.spec("ORC-D4")

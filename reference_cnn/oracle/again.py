@@ -18,6 +18,8 @@ VARIES = (
     "Asked again it answers rightly: look for random numbers, threads, memory that is read before it is set, and what "
     "it keeps from other calls."
 )
+# And where it fails in another way as long as nothing else was asked.
+SHARES = "Asked nothing else it fails otherwise: look for what it keeps from other calls, and of other functions."
 
 
 def seen_again(failure: Failure, here: Function, fresh: Callable[[], Function]) -> Failure:
@@ -28,14 +30,17 @@ def seen_again(failure: Failure, here: Function, fresh: Callable[[], Function]) 
     if failure.kind not in ("values", "shape", "exception") or failure.diagnosis or failure.remedy:
         return failure
     try:
-        if _is_wrong(fresh(), failure.case):
+        alone = _failure(fresh(), failure.case)
+        if alone and alone.kind == failure.kind:
             # So it does not depend on how many calls there were before.
             return replace(failure, condition=re.sub(r"^Right in the first [^.]*\. ?", "", failure.condition))
     except TargetError:  # it can be reached once only, as where it holds a device
         return failure
-    when, remedy = ("after other calls", KEEPS) if _is_wrong(here, failure.case) else ("at times", VARIES)
+    when, remedy = ("after other calls", SHARES if alone else KEEPS)
+    if not _failure(here, failure.case):
+        when, remedy = ("at times", VARIES)
     return replace(failure, finding=f"{when}, {failure.finding}", remedy=remedy)
 
 
-def _is_wrong(function: Function, case: Case) -> bool:
-    return judge(case, ask(function, case)).failure is not None
+def _failure(function: Function, case: Case) -> Failure | None:
+    return judge(case, ask(function, case)).failure

@@ -9,7 +9,7 @@ from functools import cache, partial
 from typing import Any
 
 from reference_cnn.oracle import notation, numbers
-from reference_cnn.oracle.again import seen_again
+from reference_cnn.oracle.again import SHARES, seen_again
 from reference_cnn.oracle.call import PROFILES
 from reference_cnn.oracle.cases import Case, cases
 from reference_cnn.oracle.consistency import compared
@@ -174,7 +174,7 @@ def check(
                     everything = {"rank": (rank, 2), "profile": (profile, "standard")}
                 failure = seen
             if failure:
-                line = _reproduce(found, failure.case, how, everything)
+                line = _reproduce(found, failure.case, how, everything, alone=failure.remedy != SHARES)
                 examined = replace(examined, failure=replace(failure, reproduce=line, layout=layout))
             results[name] = examined
         results = compared(results, offered)
@@ -215,8 +215,8 @@ def _one_question(standard: dict[str, list[Case]], text: str) -> dict[str, list[
     return questions
 
 
-def _reproduce(target: Target, case: Case, how: Options, everything: Options | None) -> str:
-    """The line that asks again: a case, or everything, with the options that this takes."""
+def _reproduce(target: Target, case: Case, how: Options, everything: Options | None, *, alone: bool) -> str:
+    """The line that asks again: a case, or everything, of the function alone or of all; with the options it takes."""
     options: Options = {
         **how,
         "dtype": (case.dtype, "float64"),
@@ -233,8 +233,9 @@ def _reproduce(target: Target, case: Case, how: Options, everything: Options | N
         return f"check(target, {', '.join(words)})"
     flags = "".join(_flag(*option) for option in changed.items()) + "".join(f" --accept {a}" for a in case.accept)
     where = shlex.quote(target.command)
-    alone = f' --case "{case.text}"' * (everything is None)
-    return f"reference-cnn check {where} --only {case.function}{alone}{flags}"
+    only = f" --only {case.function}" * alone
+    question = f' --case "{case.text}"' * (everything is None)
+    return f"reference-cnn check {where}{only}{question}{flags}"
 
 
 def _flag(name: str, value: Any) -> str:

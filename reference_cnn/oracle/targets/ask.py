@@ -102,7 +102,10 @@ def _alone(result: Any, names: tuple[str, ...]) -> Any:
             raise ValueError(f"a tuple of {len(result)} arrays, expected {names[0]} alone")
         return result[0]
     if isinstance(result, Mapping) or (not hasattr(result, "__array__") and hasattr(result, names[0])):
-        return unpack(result, names)[0]
+        value = unpack(result, names)[0]
+        if value is None:
+            raise ValueError(f"{type(result).__name__} without {names[0]}")
+        return value
     return result
 
 
