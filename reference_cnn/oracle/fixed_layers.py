@@ -9,7 +9,8 @@ from reference_cnn.oracle.sizes import cycle
 
 def fixed_layers(rank: int) -> list[Call]:
     """Return calls of convolutions for which many have code of their own, which may forget what others do."""
-    return [*_of_networks(rank), *_whole_vectors(rank), *_all_large(rank), *_large_kernels(rank), *_far(rank)]
+    networks = [*_of_networks(rank), *_of_one(rank)]
+    return [*networks, *_whole_vectors(rank), *_all_large(rank), *_large_kernels(rank), *_far(rank)]
 
 
 def _of_networks(rank: int) -> list[Call]:
@@ -48,6 +49,33 @@ def _of_networks(rank: int) -> list[Call]:
         ),
         conv_call((2, 2, *cycle((7, 8), rank)), (3, 2, *[2] * rank), padding="same", stride=2),
     ]
+
+
+def _of_one(rank: int) -> list[Call]:
+    """One image, as a trained network is given; one channel, as grey images have; one filter; images as wide as high.
+
+    Each with kernels as networks have them, and one option at a time.
+    """
+    options: list[dict[str, Any]] = [
+        *({"b": True}, {"stride": 2}, {"padding": 1}, {"dilation": 2}),
+        {"padding": "same", "stride": 2},
+    ]
+    calls = []
+    for k in (1, 3, 5)[: 3 if rank < 3 else 2]:
+        d, square, kernel = cycle((2 * k + 1, 2 * k + 2), rank), [2 * k + 1] * rank, [k] * rank
+        sizes: list[tuple[Any, Any, dict[str, Any]]] = [
+            ((1, 2, *d), (3, 2, *kernel), {}),
+            ((2, 1, *d), (3, 1, *kernel), {}),
+            ((2, 2, *d), (1, 2, *kernel), {}),
+            ((2, 2, *square), (3, 2, *kernel), {}),
+        ]
+        sizes += [
+            ((1, 3, *d), (3, 1, *kernel), {"groups": 3}),
+            ((2, 3, *square), (3, 1, *kernel), {"groups": 3}),
+            ((1, 4, *d), (6, 2, *kernel), {"groups": 2}),
+        ] * (k == 3)
+        calls += [conv_call(x, w, **o, **groups) for x, w, groups in sizes for o in options]
+    return calls
 
 
 def _whole_vectors(rank: int) -> list[Call]:

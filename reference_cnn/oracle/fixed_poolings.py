@@ -82,6 +82,7 @@ def fixed_poolings(rank: int, own: str) -> list[Call]:
     }
     return [
         *(fixed + special[own] + _past_a_tile(rank, own) + _spelled_out(rank, own) + _per_axis(rank, own)),
+        *_of_one(rank, own),
         *_whole_vectors(rank, own),
         *_large_windows(rank, own),
     ]
@@ -152,6 +153,21 @@ def _whole_vectors(rank: int, own: str) -> list[Call]:
         {"window": 2, "stride": 1, "padding": 1, own: 2 if own == "dilation" else True},
     ]
     return [pool_call((8, 4, *cycle((5, 6, 4), rank)), **o) for o in options]
+
+
+def _of_one(rank: int, own: str) -> list[Call]:
+    """One image, as a trained network is given; one channel; images as wide as high; each with one option at a time."""
+    d = cycle((7, 8, 6), rank)
+    options: list[dict[str, Any]] = [
+        *({}, {"stride": 1}, {"padding": 1}, {"padding": "same"}),
+        {"stride": 1, "dilation": 2} if own == "dilation" else {"stride": 2, "padding": 1, own: True},
+    ]
+    return [
+        pool_call(x, window=window, **o)
+        for x in ((1, 2, *d), (2, 1, *d), (2, 2, *[7] * rank))
+        for window in (2, 3)
+        for o in options
+    ]
 
 
 def _large_windows(rank: int, own: str) -> list[Call]:

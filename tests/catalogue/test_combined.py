@@ -5,6 +5,7 @@ An independent opponent had a hundred such layers called right, each wrong on on
 
 import functools
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -184,6 +185,24 @@ CONVOLUTIONS |= {
 }  # fmt: skip
 
 
+# Of which a batch, a colour image or a layer of a network has more; and what is as wide as high.
+ONE: dict[str, Path] = {
+    "one image": lambda x, w, b, o: x[0] == 1,
+    "one channel": lambda x, w, b, o: x[1] == 1,
+    "one filter": lambda x, w, b, o: w[0] == 1,
+    "a square": lambda x, w, b, o: x[2] == x[3],
+}
+CONVOLUTIONS |= {
+    "5×5 of one channel": lambda x, w, b, o: x[1] == 1 and w[2:] == (5, 5),
+    "a bias of 5×5 of one image": lambda x, w, b, o: b and x[0] == 1 and w[2:] == (5, 5),
+    "depthwise 3×3 of one image": lambda x, w, b, o: x[0] == 1 < x[1] and w[1:] == (1, 3, 3),
+    "grouped 3×3 of one image": lambda x, w, b, o: x[0] == 1 and w[2:] == (3, 3) and grouped(x, o),
+    "same 3×3 of one filter": lambda x, w, b, o: w[0] == 1 and w[2:] == (3, 3) and o.get("padding") == "same",
+    "depthwise 3×3 of a square": lambda x, w, b, o: x[2] == x[3] and w[1:] == (1, 3, 3) and x[1] > 1,
+    "5×5 of a square at stride 2": lambda x, w, b, o: x[2] == x[3] and w[2:] == (5, 5) and o == {"stride": 2},
+}  # fmt: skip
+
+
 def both(one: Path, other: Path) -> Path:
     return lambda x, w, b, o: one(x, w, b, o) and other(x, w, b, o)
 
@@ -222,6 +241,9 @@ POOLINGS: dict[str, Path] = {
     "symmetrical pads": lambda x, w, b, o: o == {"padding": ((1, 1), (2, 2))},
 }
 POOLINGS |= {
+    "overlap in one channel": lambda x, w, b, o: x[1] == 1 and w == (2, 2) and o == {"stride": 1},
+    "padding of one image": lambda x, w, b, o: x[0] == 1 and w == (3, 3) and o == {"padding": 1},
+    "same of a square": lambda x, w, b, o: x[2] == x[3] and w == (3, 3) and o == {"padding": "same"},
     "padding of whole vectors of channels": lambda x, w, b, o: x[1] % 4 == 0 and "padding" in o,
     "padding of 8 images": lambda x, w, b, o: x[0] % 8 == 0 and "padding" in o,
     "same of whole vectors of channels": lambda x, w, b, o: x[1] % 4 == 0 and o.get("padding") == "same",
@@ -297,6 +319,17 @@ def test_a_path_of_its_own_is_taken(function: str, path: str) -> None:
         return tuple(2 * a for a in answer) if isinstance(answer, tuple) else 2 * answer + 1
 
     assert all(rejected(function, wrong, seed) for seed in range(2))
+
+
+@pytest.mark.spec("ORC-D2")
+def test_each_option_alone_is_asked_of_one_image_channel_and_filter_and_of_a_square() -> None:
+    """Whatever code of its own such a size may have, with each kernel that networks have."""
+    calls = [case.call for case in standard("conv_forward", seed=0)]
+    asked = [(dict(c.shapes), {k: v for k, v in c.options if k != "groups"}) for c in calls]
+    options: list[dict[str, Any]] = [{}, {"stride": 2}, {"padding": 1}, {"dilation": 2}]
+    for size, kernel, option in product(ONE, (1, 3, 5), [*options, {"padding": "same", "stride": 2}]):
+        found = [s for s, o in asked if o == option and s["w"][2:] == (kernel, kernel) and ("b" in s or option)]
+        assert any(ONE[size](s["x"], s["w"], False, {}) for s in found), (size, kernel, option)
 
 
 def rows_without_maximum(rows: Callable[[Array], Any]) -> Callable[[Array], Array]:
