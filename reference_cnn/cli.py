@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -33,16 +34,12 @@ INTERRUPTED = 130  # as a shell has it after Ctrl-C
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status: 0 all right, 1 something is wrong, 2 unusable arguments."""
+    if arguments is None:  # the command, not a caller of ours
+        _be_a_command()
     parser = _parser()
     if any("\0" in word for word in arguments or ()):
         parser.error("an argument has a null character in it, which no name of a file has")
     options = parser.parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # of a terminal or a file that lacks some characters
-            stream.reconfigure(errors="replace")
-    if arguments is None:
-        # The command, not a caller of ours: when it is told to end, it ends what it has started, as after Ctrl-C.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return COMMANDS[options.command](options)
     except (UsageError, UnknownClauseError, SkeletonError, DataError, OSError) as error:
@@ -51,6 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("reference-cnn: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _be_a_command() -> None:
+    """Print what a terminal lacks as ?, and when told to end, end what has been started, as after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -108,12 +113,13 @@ def _check(options: argparse.Namespace) -> int:
 
 def _clear(names: Sequence[str], target: str) -> None:
     """Remove reports of an earlier check, lest one be taken for this one's, if there is none to write."""
+    files = [os.path.realpath(name) for name in names if os.path.isfile(name) or not os.path.exists(name)]
     for name in names:
-        path = Path(name)
-        if path.resolve() == Path(target).resolve() or names.count(name) > 1:
+        if os.path.realpath(name) == os.path.realpath(target) or files.count(os.path.realpath(name)) > 1:
             raise UsageError(f"{name} is the target, or two reports at once; give each report a file of its own")
-        if not path.parent.is_dir():
-            raise UsageError(f"{path.parent} is no folder, so {name} cannot be written")
+        if not Path(name).parent.is_dir():
+            raise UsageError(f"{Path(name).parent} is no folder, so {name} cannot be written")
+    for path in map(Path, names):
         if path.is_file() and not path.is_symlink():
             path.unlink()
 

@@ -452,7 +452,7 @@ def judged(draw: Draw) -> None:
             kinds = (numbers, numbers.T, numbers[None], numbers[:1] if numbers.ndim else numbers, numbers.tolist())
             parts.append(one_of(draw, (*kinds, numbers.astype(one_of(draw, NUMBERS)), one_of(draw, ODD))))
     result = one_of(draw, (tuple(parts), parts, parts[0], dict(zip(case.expected, parts)), None))
-    failure = judge(case, ask.read(result, case.function), strict=draw(0, 1) == 1).failure
+    failure = judge(case, ask.read(result, case.function, draw(0, 4)), strict=draw(0, 1) == 1).failure
     if failure:
         assert failure_text(failure)
 

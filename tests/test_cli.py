@@ -1,6 +1,7 @@
 """The command: exit status, options, and what it says about targets that cannot be used."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -218,9 +219,14 @@ def test_a_report_goes_into_a_file_of_its_own(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "mine.py").write_text(RIGHT)
     for words, said in (
         (["--json", "mine.py"], "mine.py is the target, or two reports at once"),
-        (["--json", "both", "--html", "both"], "both is the target, or two reports at once"),
+        (["--json", "both", "--html", "./both"], "both is the target, or two reports at once"),
         (["--junit", "none/report.xml"], "none is no folder, so none/report.xml cannot be written"),
     ):
         assert main(["check", "mine.py", *words]) == 2
         assert said in capsys.readouterr().err
     assert (tmp_path / "mine.py").read_text() == RIGHT
+    # Nothing is removed unless all can be written; what is no file may be given twice.
+    (tmp_path / "old").write_text("an earlier report")
+    assert main(["check", "mine.py", "--json", "old", "--junit", "none/report.xml"]) == 2
+    assert (tmp_path / "old").exists()
+    assert main(["check", "mine.py", "--profile", "quick", "--json", os.devnull, "--html", os.devnull]) == 0

@@ -201,7 +201,9 @@ def test_what_every_call_with_an_option_raises_is_noted() -> None:
     result = check({"conv_forward": wrong}, profile="quick").results["conv_forward"]
     assert result.verdict == "pass"
     (note,) = result.notes
-    assert note.startswith("every call with stride raises ValueError: not that (test_offers.py, line ")
+    assert note.startswith(
+        "every call in which stride does something is refused: ValueError: not that (test_offers.py, line "
+    )
 
     def later(x: Array, w: Array, b: Any = None, stride: Any = None) -> Array:
         if stride is not None:

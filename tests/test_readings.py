@@ -208,6 +208,8 @@ def test_axes_are_said_as_the_target_is_given_them() -> None:
     def raising(*arguments: Any) -> Any:
         raise RuntimeError("out of order")
 
-    report = check({"conv_forward": raising}, layout="channels_last", profile="quick", functions=["conv_forward"])
+    target = {"conv_forward": raising, "dense_forward": raising}
+    report = check(target, layout="channels_last", profile="quick", functions=list(target))
     said = " ".join(str(report).split())
+    assert "x (example, feature), w (feature, neuron). If you" in said
     assert "x (image, row, column, channel), w (kernel row, kernel column, channel, filter). If you" in said

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+import reference_cnn
 from reference_cnn import avg_pool_backward, conv_forward, relu, softmax
 from reference_cnn.cli import main
 from reference_cnn.oracle import cases, check
@@ -40,6 +42,13 @@ def test_an_exception_comes_with_the_line_of_the_target_that_it_went_through(tmp
     # NumPy raises it, but called from there.
     assert messages["dense_forward"] == "it raises LinAlgError: Singular matrix (raising.py, line 6)"
     assert messages["relu"] == "it raises KeyError: 'z' (raising.py, line 14)"
+    # So it is where the folder's name only begins like that of this package.
+    beside = Path(reference_cnn.__file__).parent.with_name("reference_cnn_of_mine") / "raising.py"
+    namespace: dict[str, Any] = {}
+    exec(compile(RAISING, str(beside), "exec"), namespace)
+    failure = check({"relu": namespace["relu"]}, profile="quick").results["relu"].failure
+    assert failure is not None
+    assert failure.message == "it raises KeyError: 'z' (raising.py, line 14)"
     # What no line of its own has raised has none.
     alone = check({"relu": lambda: 0}, profile="quick").results["relu"].failure
     assert alone is not None
@@ -96,36 +105,60 @@ def test_a_target_that_answers_nothing_is_told_what_to_do() -> None:
 
 @pytest.mark.spec("ORC-D5")
 def test_a_terminal_may_lack_characters() -> None:
-    command = [sys.executable, "-m", "reference_cnn", "check", "reference", "--only", "relu", "--profile", "quick"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "error ? bound" in done.stdout
+
+    def printed(*words: str) -> str:
+        command = [sys.executable, "-m", "reference_cnn", *words]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    assert "error ? bound" in printed("check", "reference", "--only", "relu", "--profile", "quick")
+    assert "usage: " in printed("check", "--help")
+
+
+class Held:
+    """An object that has one gradient."""
+
+    def __init__(self, dx: Any) -> None:
+        self.dx = dx
 
 
 @pytest.mark.spec("ORC-D4")
-def test_a_single_output_may_be_in_a_container() -> None:
-    class Held:
-        def __init__(self, dx: Any) -> None:
-            self.dx = dx
+@pytest.mark.parametrize(
+    "held", [lambda dx: (dx,), lambda dx: [dx], lambda dx: {"dx": dx}, Held, list, lambda dx: dx.tolist()]
+)
+def test_a_single_output_may_be_in_a_container(held: Callable[[Any], Any]) -> None:
+    """Arrays with as many axes as there should be are outputs; those with fewer are the rows of one."""
 
-    right = avg_pool_backward
-    for held in (lambda dx: (dx,), lambda dx: {"dx": dx}, Held, lambda dx: dx.tolist()):
-        function = lambda *a, held=held, **o: held(right(*a, **o))  # noqa: E731  # four of them
-        assert check({"avg_pool_backward": function}, functions=["avg_pool_backward"], profile="quick").passed
-    pair = check({"relu": lambda z: (relu(z), z)}, functions=["relu"], profile="quick").results["relu"].failure
-    assert pair is not None
-    assert pair.message == "it returns a tuple of 2 arrays, expected a alone"
-    other = check({"relu": lambda z: {"y": relu(z)}}, functions=["relu"], profile="quick").results["relu"].failure
-    assert other is not None
-    assert other.message == "it returns dict without a"
+    def contained(*arguments: Any, **options: Any) -> Any:
+        return held(avg_pool_backward(*arguments, **options))
+
+    assert check({"avg_pool_backward": contained}, functions=["avg_pool_backward"], profile="quick").passed
+
+
+@pytest.mark.spec("ORC-D4")
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (lambda a, z: (a, z), "it returns a tuple of 2 arrays, expected a alone"),
+        (lambda a, z: [a, z, z], "it returns a list of 3 arrays, expected a alone"),
+        (lambda a, z: {"y": a}, "it returns dict without a"),
+    ],
+)
+def test_more_than_the_output_is_said_to_be_that(returned: Callable[[Any, Any], Any], words: str) -> None:
+    result = check({"relu": lambda z: returned(relu(z), z)}, functions=["relu"], profile="quick").results["relu"]
+    assert result.failure is not None
+    assert result.failure.message == words
 
 
 @pytest.mark.spec("ORC-D4")
 def test_gradients_with_capitals_are_read() -> None:
+    def off_by(wrong: int) -> Callable[..., Any]:
+        return lambda dz, x, w: {"dX": dz @ w.T + wrong, "dW": x.T @ dz, "db": dz.sum(axis=0)}
+
     for wrong in (0, 1):
-        function = lambda dz, x, w, wrong=wrong: {"dX": dz @ w.T + wrong, "dW": x.T @ dz, "db": dz.sum(axis=0)}  # noqa: E731
-        report = check({"dense_backward": function}, functions=["dense_backward"], profile="quick")
+        report = check({"dense_backward": off_by(wrong)}, functions=["dense_backward"], profile="quick")
         assert report.passed == (not wrong)
         assert report.results["dense_backward"].not_offered == ()
 

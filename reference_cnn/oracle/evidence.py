@@ -83,7 +83,7 @@ class Observation:
         try:
             with np.errstate(all="ignore"):
                 answer = implementation(*(a.copy() for a in arguments), *self.case.positional, **self.case.keywords)
-            return outputs(answer, LAYERS[self.case.function].outputs)
+            return outputs(answer, LAYERS[self.case.function].outputs, arguments[0].ndim)
         except (ValueError, TypeError, IndexError):
             return None
 

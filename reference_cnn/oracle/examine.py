@@ -88,11 +88,11 @@ def examine(
         # Who takes arguments for something else is wrong in most calls.
         failure = misread(failure, function, wrong)
     if not failure.condition:
-        right_in = []
-        if not failure.diagnosis and not failure.remedy:
-            in_dtypes = "" if as_it_is else right_dtypes(function, found, wrong, required, strict=strict)
-            right_in = [in_dtypes, right_within(wrong)]
-        failure = _described(failure, answers, right_in)
+        unexplained = not failure.diagnosis and not failure.remedy
+        in_dtypes = (
+            right_dtypes(function, found, wrong, required, strict=strict) if unexplained and not as_it_is else ""
+        )
+        failure = _described(failure, answers, in_dtypes, right_within(wrong) if unexplained else "")
     verdict: Verdict = "fail" if answered or failure.kind != "exception" else "error"
     unasked, wrong_cases = len(inquiry.questions) - len(found), len({f.case for f in failures})
     return Result(verdict, len(judged), np.inf, not_offered, failure, wrong_cases, unasked, notes, silent)
@@ -121,7 +121,7 @@ def _comes_again(function: Callable[..., Any], found: Found) -> bool:
     )
 
 
-def _described(shown: Failure, found: list[Found], right_in: list[str]) -> Failure:
+def _described(shown: Failure, found: list[Found], *right_in: str) -> Failure:
     """Say in which cases it is wrong, or which factor or pattern these have in common; and give one to look at."""
     failures = [f.judgement.failure for f in found if f.judgement.failure]
     if shown.diagnosis:

@@ -57,7 +57,7 @@ class Inquiry:
 
     @property
     def notes(self) -> list[str]:
-        """Keywords that are not asked about, beside those that are, and what is raised wherever one is given."""
+        """Keywords that are refused whatever they say, and names that are not asked about, beside those that are."""
         own = keywords_of(self.function) or []
         alike = {k: [name for name in ALIASES.get(k, ()) if name in own] for k in sorted(self.lacking)}
         raised = {
@@ -67,7 +67,7 @@ class Inquiry:
             for feature in f.case.call.features & self.refused & f.case.keywords.keys()
         }
         return [
-            *(f"every call with {k} raises {error}" for k, error in sorted(raised.items())),
+            *(f"every call in which {k} does something is refused: {error}" for k, error in sorted(raised.items())),
             *(f"it has {', '.join(names)}, but only {k} is asked about" for k, names in alike.items() if names),
         ]
 

@@ -21,7 +21,7 @@ LEAVES = "Answer in memory of your own, and leave the arguments as they are."
 KEEPS = "Look for what it keeps from one call to the next, by what it knows that again, and when it is made anew."
 MISREADS = "It answers the same numbers rightly where they are packed: go by the strides, or make a packed copy first."
 # Outcomes that are failures whatever was done with the arrays: to refuse them is not.
-LOST = ("crash", "hang", "malformed")
+BROKEN = ("crash", "hang", "malformed")
 # After so many later calls an answer is read again: results may be written to several places by turns.
 LATER = 8
 
@@ -46,7 +46,7 @@ def touched(function: Callable[..., Any], cases: Iterable["Case"]) -> Iterator[F
         positive = case.with_numbers(dict(zip(case.arguments, _all(np.abs)(list(case.arguments.values())))))
         for given, when in ((case, ""), (positive, "given no number below 0, ")):
             reply = asked.reply(_given(given), case.keywords)
-            if reply.answer.outcome in LOST:
+            if reply.answer.outcome in BROKEN:
                 yield from _wrong(given, reply.answer, f"{when}asked a second time", KEEPS)
             elif reply.token is None:  # no answer, or of a program of another language, which has copies anyway
                 return
@@ -62,7 +62,7 @@ def _impurities(asked: Respondent, case: "Case") -> Iterator[Failure]:
     yield from _wrong(case, first.answer, "asked a second time", KEEPS)
     for _ in range(LATER):
         later = asked.reply(other, case.keywords)
-        if later.answer.outcome in LOST:
+        if later.answer.outcome in BROKEN:
             yield from _wrong(case, later.answer, "asked with other numbers", KEEPS)
     if not _unchanged(first.answer, asked.recall(first)):
         yield _impure(case, "a later call overwrites what it returned before")
@@ -75,7 +75,7 @@ def _impurities(asked: Respondent, case: "Case") -> Iterator[Failure]:
         laid_out = asked.reply(layout(given), case.keywords)
         # To refuse memory of another layout is no wrong answer; what is the same to the bit is as right.
         answered = laid_out.answer.outcome == "answered" and not _unchanged(first.answer, laid_out.answer)
-        if answered or laid_out.answer.outcome in LOST:
+        if answered or laid_out.answer.outcome in BROKEN:
             yield from _wrong(case, laid_out.answer, f"given arrays {words}", MISREADS)
 
 

@@ -12,7 +12,8 @@ from reference_cnn.oracle import offers
 from reference_cnn.oracle.cases import Case
 from reference_cnn.oracle.judge import Failure
 from reference_cnn.oracle.layers import LAYERS, WINDOWED
-from reference_cnn.oracle.targets.layout import ChannelsLast, adapted, other_layout
+from reference_cnn.oracle.targets.ask import adapted
+from reference_cnn.oracle.targets.layout import ChannelsLast, other_layout
 from reference_cnn.oracle.workers import Found
 
 ONE_CHANNEL = "about one channel of one image alone"

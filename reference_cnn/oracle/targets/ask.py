@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # "hang": no answer within the time limit; "not asked": too many of the last two in a row.
 Outcome = Literal["answered", "not implemented", "refused", "failed", "malformed", "crash", "hang", "not asked"]
 # Where code lies that is nobody's target: this package, Python's own, and what is installed.
-OTHERS = (str(Path(__file__).parents[2]), *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
+INSTALLED = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
+OTHERS = tuple(f"{folder}{os.sep}" for folder in (Path(__file__).parents[2], *INSTALLED))
 
 
 class UnansweredError(Exception):
@@ -59,6 +60,7 @@ def call(
     function: Callable[..., Any], name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]
 ) -> tuple[Answer, Any]:
     """Return the answer and the very object that the function returned."""
+    axes = np.ndim(arguments[0])  # before the function can change it
     try:
         # What a target warns of is its own affair; its numbers are judged.
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -74,37 +76,56 @@ def call(
         raise
     except BaseException as error:  # such as a panic of Rust's, which is no Exception
         return Answer("failed", {}, _raised(error)), None
-    return read(result, name), result
+    return read(result, name, axes), result
 
 
-def read(result: Any, name: str) -> Answer:
-    """Bring what a function returned into arrays."""
+def adapted(
+    function: Callable[..., Any],
+    name: str,
+    there: Callable[[Sequence[Any]], list[Any]],
+    back: Callable[[str, Array], Array],
+) -> Callable[..., Any]:
+    """Return the function asked with other arguments, whose outputs are brought back one by one, by their names."""
+
+    def asked(*arguments: Any, **keywords: Any) -> Array | dict[str, Array | None] | None:
+        answer = call(function, name, there(arguments), keywords)[0]
+        if answer.outcome != "answered":
+            raise UnansweredError(answer.outcome, answer.error)
+        outputs = {n: a if a is None else back(n, a) for n, a in answer.outputs.items()}
+        return outputs if len(outputs) > 1 else next(iter(outputs.values()))
+
+    return asked
+
+
+def read(result: Any, name: str, axes: int) -> Answer:
+    """Bring what a function returned, whose first argument has so many axes, into arrays."""
     try:
-        return Answer("answered", outputs(result, LAYERS[name].outputs))
+        return Answer("answered", outputs(result, LAYERS[name].outputs, axes))
     except ValueError as error:
         return Answer("malformed", {}, str(error))
     except Exception as error:  # what is read may be code of the target's own
         return Answer("malformed", {}, f"{type(result).__name__}, which cannot be read: {in_words(error)}")
 
 
-def outputs(result: Any, names: tuple[str, ...]) -> dict[str, Array | None]:
+def outputs(result: Any, names: tuple[str, ...], axes: int) -> dict[str, Array | None]:
     """Bring the gradients, or the one result, into arrays; a ValueError says what came back instead."""
-    values = [_alone(result, names)] if len(names) == 1 else unpack(result, names)
+    values = [_alone(result, names[0], axes)] if len(names) == 1 else unpack(result, names)
     if all(v is None for v in values):
         raise ValueError("None")
     return {name: None if v is None else _array(name, v) for name, v in zip(names, values)}
 
 
-def _alone(result: Any, names: tuple[str, ...]) -> Any:
+def _alone(result: Any, name: str, axes: int) -> Any:
     """The one output, out of a container that has it alone."""
-    if isinstance(result, tuple) and result and all(getattr(v, "ndim", 0) for v in result):
+    # Arrays with fewer axes are its rows.
+    if isinstance(result, tuple | list) and result and all(0 < axes == getattr(v, "ndim", 0) for v in result):
         if len(result) > 1:
-            raise ValueError(f"a tuple of {len(result)} arrays, expected {names[0]} alone")
+            raise ValueError(f"a {type(result).__name__} of {len(result)} arrays, expected {name} alone")
         return result[0]
-    if isinstance(result, Mapping) or (not hasattr(result, "__array__") and hasattr(result, names[0])):
-        value = unpack(result, names)[0]
+    if isinstance(result, Mapping) or (not hasattr(result, "__array__") and hasattr(result, name)):
+        (value,) = unpack(result, [name])
         if value is None:
-            raise ValueError(f"{type(result).__name__} without {names[0]}")
+            raise ValueError(f"{type(result).__name__} without {name}")
         return value
     return result
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from reference_cnn._validate import Array
 from reference_cnn.oracle.layers import LAYERS, WINDOWED
-from reference_cnn.oracle.targets.ask import Answer, UnansweredError, call
+from reference_cnn.oracle.targets.ask import Answer, adapted
 from reference_cnn.oracle.targets.respond import Reply, respondent
 
 LAYOUTS = ("channels_first", "channels_last")
@@ -25,24 +25,6 @@ def other_layout(function: Callable[..., Any], name: str) -> tuple[str, Callable
     if isinstance(function, ChannelsLast):
         return LAYOUTS[0], function.plain
     return LAYOUTS[1], ChannelsLast(function, name)
-
-
-def adapted(
-    function: Callable[..., Any],
-    name: str,
-    there: Callable[[Sequence[Any]], list[Any]],
-    back: Callable[[str, Array], Array],
-) -> Callable[..., Any]:
-    """Return the function asked with other arguments, whose outputs are brought back one by one, by their names."""
-
-    def asked(*arguments: Any, **keywords: Any) -> Array | dict[str, Array | None] | None:
-        answer = call(function, name, there(arguments), keywords)[0]
-        if answer.outcome != "answered":
-            raise UnansweredError(answer.outcome, answer.error)
-        outputs = {n: a if a is None else back(n, a) for n, a in answer.outputs.items()}
-        return outputs if len(outputs) > 1 else next(iter(outputs.values()))
-
-    return asked
 
 
 class ChannelsLast:

@@ -70,7 +70,7 @@ class Local:
             for a in own:
                 if isinstance(a, np.ndarray):
                     a[...] = 1 - a
-        return reply.answer if reply.answer.outcome != "answered" else read(result, self._name)
+        return reply.answer if reply.answer.outcome != "answered" else read(result, self._name, np.ndim(own[0]))
 
 
 def strided(array: Array, strides: tuple[int, ...]) -> Array:
