@@ -45,8 +45,8 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 # Tests that need no other process, and so little time; they take every branch of what a verdict rests on.
 FASTER = [f"tests/test_{name}.py" for name in (
     *("adjoint", "arrays", "article_numbers", "bad_input", "bounds", "byte_order", "cases", "cli", "estimates"),
-    *("explain", "fuzz", "gradcheck", "html", "judge", "layout", "loops", "patterns", "purity", "readme", "scipy"),
-    *("sigmoid_range", "special", "symbolic", "vectors"),
+    *("explain", "fuzz", "gradcheck", "gradcheck_arguments", "html", "judge", "layout", "loops", "patterns", "purity"),
+    *("readme", "scipy", "sigmoid_range", "special", "symbolic", "vectors"),
 )]  # fmt: skip
 
 

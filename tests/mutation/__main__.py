@@ -25,7 +25,9 @@ GROUPS = {
             "sigmoid_range",
         ),
     ),
-    "gradcheck": table.Group(("gradcheck", "_differences"), ("gradcheck", "estimates", "bad_input")),
+    "gradcheck": table.Group(
+        ("gradcheck", "_differences"), ("gradcheck", "gradcheck_arguments", "estimates", "bad_input")
+    ),
     "judge": table.Group(("oracle/judge", "oracle/bounds"), ("judge", "bounds", "special", "patterns")),
     "cases": table.Group(("oracle/cases",), ("cases", "special")),
     "offers": table.Group(("oracle/offers",), ("offers",)),
