@@ -14,7 +14,7 @@ def conv_call(x: Sequence[int], w: Sequence[int], *, b: bool = False, **options:
 
 
 def fixed_convolutions(rank: int, spread: float) -> list[Call]:
-    """Return calls of a convolution: one feature at a time, sizes and layers with code of their own, and traps.
+    """Return calls of a convolution: one feature at a time, sizes with code of their own, and traps.
 
     Some have numbers of very different sizes, from 1/spread to spread.
     """
@@ -89,23 +89,6 @@ def fixed_convolutions(rank: int, spread: float) -> list[Call]:
         conv_call((2, 2, *[12] * rank), (3, 2, *[2] * rank), stride=5),
         conv_call((2, 2, *[14] * rank), (3, 2, *[2] * rank), dilation=12),
     ]
-    # Layers as networks have them, for which many have code of their own, and which may forget the bias there.
-    everyday = [
-        conv_call((2, 2, *cycle((5, 6, 4), rank)), (3, 2, *[3] * rank), padding=1, b=True),
-        conv_call((2, 2, *cycle((5, 7, 6), rank)), (3, 2, *[3] * rank), padding=1, stride=2, b=True),
-        conv_call((2, 2, *cycle((5, 6, 4), rank)), (3, 2, *[1] * rank), b=True),
-        conv_call((2, 2, *cycle((5, 6, 4), rank)), (3, 2, *[5 if rank < 3 else 3] * rank), padding=2),
-        conv_call((2, 2, *cycle((5, 6, 4), rank)), (3, 2, *[3] * rank), padding="same", dilation=2),
-        conv_call((2, 3, *cycle((5, 6, 4), rank)), (3, 1, *[3] * rank), padding=1, groups=3, b=True),
-        conv_call((2, 3, *cycle((5, 6, 4), rank)), (3, 1, *[3] * rank), padding=1, groups=3, stride=2, b=True),
-        conv_call((2, 2, *cycle((4, 6, 4), rank)), (3, 2, *[2] * rank), stride=2, b=True),
-        conv_call((2, 2, *cycle((6, 8, 6), rank)), (3, 2, *[4] * rank), padding=1, stride=2, b=True),
-        conv_call((2, 2, *cycle((6, 7, 5), rank)), (3, 2, *[5] * rank), padding=2, stride=2, b=True),
-        # And those with more than 8 images, channels or groups.
-        conv_call((9, 2, *cycle((4, 5, 3), rank)), (3, 2, *[3] * rank), padding=1, stride=2, b=True),
-        conv_call((1, 9, *cycle((11, 12, 3), rank)), (2, 9, *[2] * rank), b=True),
-        conv_call((2, 16, *cycle((4, 5, 3), rank)), (16, 1, *[3] * rank), padding=1, groups=16, stride=2, b=True),
-    ]
     # Longer than a vector or a tile of 128 or 256 in one way each, more than 1024 taps or outputs.
     long = [
         *(conv_call((1, 2, *row), (3, 2, *cycle((2, 1), rank))) for row in rotations((260, *[3] * (rank - 1)))),
@@ -140,7 +123,7 @@ def fixed_convolutions(rank: int, spread: float) -> list[Call]:
         conv_call((3, 4, 7, 8), (6, 2, 2, 3), stride=(2, 1), padding=((0, 1), (1, 0)), groups=2),
     ]
     return [
-        *(single + shortcuts + everyday + long + whole + spread_out + traps * (rank == 2)),
+        *(single + shortcuts + long + whole + spread_out + traps * (rank == 2)),
         *_past_a_tile(rank),
         *_fast_paths(rank),
         *_spelled_out(rank),

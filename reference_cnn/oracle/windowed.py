@@ -7,7 +7,7 @@ from typing import Any
 from reference_cnn._windows import Windows, spans_of
 from reference_cnn.oracle.call import Call, Draw, Effort, Offered, everything, windows_of
 from reference_cnn.oracle.fixed_convolutions import conv_call, fixed_convolutions
-from reference_cnn.oracle.fixed_layers import fixed_layers
+from reference_cnn.oracle.fixed_networks import fixed_networks
 from reference_cnn.oracle.fixed_poolings import fixed_poolings, pool_call
 
 # So many numbers that differ, as a maximum wants them, has even bfloat16.
@@ -24,7 +24,7 @@ def conv_calls(rank: int, draw: Draw, effort: Effort, spread: float) -> list[Cal
     """Return calls of a convolution: the fixed ones, and drawn ones with everything at once."""
     simple = [draw_telling(draw, rank, offered.__contains__) for offered in SIMPLE for _ in range(effort.simple)]
     drawn = [draw_telling(draw, rank) for _ in range(effort.drawn)]
-    return fixed_convolutions(rank, spread) + fixed_layers(rank) + simple + drawn
+    return fixed_convolutions(rank, spread) + fixed_networks(rank) + simple + drawn
 
 
 def draw_telling(draw: Draw, rank: int, offered: Offered = everything) -> Call:

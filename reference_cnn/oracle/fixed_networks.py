@@ -7,14 +7,35 @@ from reference_cnn.oracle.fixed_convolutions import conv_call
 from reference_cnn.oracle.sizes import cycle
 
 
-def fixed_layers(rank: int) -> list[Call]:
+def fixed_networks(rank: int) -> list[Call]:
     """Return calls of convolutions for which many have code of their own, which may forget what others do."""
-    networks = [*_of_networks(rank), *_of_one(rank)]
+    networks = [*_everyday(rank), *_of_networks(rank), *_of_one(rank)]
     return [*networks, *_whole_vectors(rank), *_all_large(rank), *_large_kernels(rank), *_far(rank)]
+
+
+def _everyday(rank: int) -> list[Call]:
+    """Layers as networks have them, for which many have code of their own, and which may forget the bias there."""
+    return [
+        conv_call((2, 2, *cycle((5, 6, 4), rank)), (3, 2, *[3] * rank), padding=1, b=True),
+        conv_call((2, 2, *cycle((5, 7, 6), rank)), (3, 2, *[3] * rank), padding=1, stride=2, b=True),
+        conv_call((2, 2, *cycle((5, 6, 4), rank)), (3, 2, *[1] * rank), b=True),
+        conv_call((2, 2, *cycle((5, 6, 4), rank)), (3, 2, *[5 if rank < 3 else 3] * rank), padding=2),
+        conv_call((2, 2, *cycle((5, 6, 4), rank)), (3, 2, *[3] * rank), padding="same", dilation=2),
+        conv_call((2, 3, *cycle((5, 6, 4), rank)), (3, 1, *[3] * rank), padding=1, groups=3, b=True),
+        conv_call((2, 3, *cycle((5, 6, 4), rank)), (3, 1, *[3] * rank), padding=1, groups=3, stride=2, b=True),
+        conv_call((2, 2, *cycle((4, 6, 4), rank)), (3, 2, *[2] * rank), stride=2, b=True),
+        conv_call((2, 2, *cycle((6, 8, 6), rank)), (3, 2, *[4] * rank), padding=1, stride=2, b=True),
+        conv_call((2, 2, *cycle((6, 7, 5), rank)), (3, 2, *[5] * rank), padding=2, stride=2, b=True),
+        # And those with more than 8 images, channels or groups.
+        conv_call((9, 2, *cycle((4, 5, 3), rank)), (3, 2, *[3] * rank), padding=1, stride=2, b=True),
+        conv_call((1, 9, *cycle((11, 12, 3), rank)), (2, 9, *[2] * rank), b=True),
+        conv_call((2, 16, *cycle((4, 5, 3), rank)), (16, 1, *[3] * rank), padding=1, groups=16, stride=2, b=True),
+    ]
 
 
 def _of_networks(rank: int) -> list[Call]:
     """Kernels as networks have them, for which many have code of their own, with every option that it may forget."""
+    # The more axes the smaller, since its taps are as many as its power.
     d, large = cycle((6, 8, 5), rank), {1: 5, 2: 5, 3: 4}.get(rank, 3)
     strides, pads, sides = (cycle(of, rank) for of in ((2, 1, 3), (1, 0, 2), ((0, 1), (2, 0), (1, 0))))
     kinds = [  # channels, filters, the size of the kernel, groups
