@@ -185,7 +185,8 @@ CONDITIONS: list[tuple[str, Any, str]] = [
 @pytest.mark.spec("ORC-D16")
 @pytest.mark.parametrize(("function", "wrong", "words"), CONDITIONS)
 def test_conditions(function: str, wrong: Any, words: str) -> None:
-    asked = cases(function)
+    # Whether NaN and infinity fit depends on the shapes at which they are asked, which changes with the questions.
+    asked = [c for c in cases(function) if "aside" in words or c.tier != "special"]
     assert condition([(c, judge(c, ask(wrong, c)).failure is not None) for c in asked]) == words
 
 
