@@ -185,6 +185,11 @@ def _call(forward: Callable[..., ArrayLike], arrays: Sequence[Array | None]) -> 
     """Call forward with copies, so that nothing it does to them is seen again; domain errors become NaN."""
     with np.errstate(all="ignore"):
         z = forward(*(None if a is None else a.copy() for a in arrays))
+        if isinstance(z, tuple) and any(getattr(part, "ndim", 0) for part in z):
+            raise TypeError(
+                f"check_gradient: forward returned {len(z)} parts, expected one array: pass a function that returns "
+                f"z alone, without what backward needs besides [GRAD-C1]"
+            )
         return np.array(_real("forward's output", z))
 
 

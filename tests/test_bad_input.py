@@ -150,6 +150,7 @@ REFUSALS: list[Refusal] = [
     # the gradient check
     (lambda: check_gradient(np.sin, np.cos, [np.array([1j])]), TypeError, "check_gradient: args[0] is complex; check real and imaginary parts apart [GRAD-C1]"),
     (lambda: check_gradient(lambda x: x > 0, np.cos, [A]), TypeError, "check_gradient: forward's output must be an array of numbers, has dtype bool [ARR-C1]"),
+    (lambda: check_gradient(lambda x: (x, x), np.cos, [A]), TypeError, "check_gradient: forward returned 2 parts, expected one array: pass a function that returns z alone, without what backward needs besides [GRAD-C1]"),
     (lambda: check_gradient(lambda x: x * 1j, np.cos, [A]), TypeError, "check_gradient: forward's output is complex; check real and imaginary parts apart [GRAD-C1]"),
     (lambda: check_gradient(np.sin, np.cos, ["x"]), TypeError, "check_gradient: args[0] must be an array of numbers, has dtype <U1 [ARR-C1]"),
     (lambda: check_gradient(np.sin, lambda dz, x: dz, [A], dz=B), ValueError, "check_gradient: dz has shape (4, 2), forward's output (3, 4) [GRAD-C2]"),
