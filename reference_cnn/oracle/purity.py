@@ -11,7 +11,7 @@ from reference_cnn._validate import Array
 from reference_cnn.oracle.judge import Failure, judge
 from reference_cnn.oracle.layers import LAYERS
 from reference_cnn.oracle.targets.ask import Answer
-from reference_cnn.oracle.targets.respond import Reply, Respondent, respondent, strided
+from reference_cnn.oracle.targets.respond import Reply, Respondent, respondent, strided, unchanged
 
 if TYPE_CHECKING:
     from reference_cnn.oracle.cases import Case
@@ -50,23 +50,20 @@ def touched(function: Callable[..., Any], cases: Iterable["Case"]) -> Iterator[F
                 yield from _wrong(given, reply.answer, f"{when}asked a second time", KEEPS)
             elif reply.token is None:  # no answer, or of a program of another language, which has copies anyway
                 return
-            elif reply.answer.outcome == "answered":
-                for failure in (*_written(given, reply), *_view(asked, given, reply)):
-                    yield replace(failure, finding=when + failure.finding)
+            for failure in _besides(given, reply):
+                yield replace(failure, finding=when + failure.finding)
 
 
 def _impurities(asked: Respondent, case: "Case") -> Iterator[Failure]:
     given, other = _given(case), _given(replace(case, seed=case.seed + 1))
     first = asked.reply(given, case.keywords)
-    yield from _written(case, first)
+    yield from _besides(case, first)
     yield from _wrong(case, first.answer, "asked a second time", KEEPS)
-    for _ in range(LATER):
-        later = asked.reply(other, case.keywords)
-        if later.answer.outcome in BROKEN:
-            yield from _wrong(case, later.answer, "asked with other numbers", KEEPS)
+    later = asked.reply(other, case.keywords, times=LATER)
+    if later.answer.outcome in BROKEN:
+        yield from _wrong(case, later.answer, "asked with other numbers", KEEPS)
     if not _unchanged(first.answer, asked.recall(first)):
         yield _impure(case, "a later call overwrites what it returned before")
-    yield from _view(asked, case, first)
     # Right after each other, since what is kept of an array may be kept until the next one comes.
     again = asked.reply(given, case.keywords, into=later)
     yield from _wrong(case, again.answer, "given the same arrays with other numbers", KEEPS)
@@ -79,15 +76,11 @@ def _impurities(asked: Respondent, case: "Case") -> Iterator[Failure]:
             yield from _wrong(case, laid_out.answer, f"given arrays {words}", MISREADS)
 
 
-def _written(case: "Case", reply: Reply) -> Iterator[Failure]:
-    for (name, before), after in zip(case.arguments.items(), reply.arguments):
-        if reply.answer.outcome == "answered" and not _same(before, after):
-            does = "writes into" if np.shape(before) == np.shape(after) else "changes the shape of"
-            yield replace(_impure(case, f"it {does} {name}"), diagnosis=("written-input",))
-
-
-def _view(asked: Respondent, case: "Case", reply: Reply) -> Iterator[Failure]:
-    if not _unchanged(reply.answer, asked.recall(reply, scramble=True)):
+def _besides(case: "Case", reply: Reply) -> Iterator[Failure]:
+    """What became of the arguments of a call, and whether its answer is memory of its own."""
+    for deed in reply.deeds:
+        yield replace(_impure(case, f"it {deed}"), diagnosis=("written-input",))
+    if reply.view:
         yield _impure(case, "its answer is a view of an argument")
 
 
@@ -120,15 +113,10 @@ def _impure(case: "Case", message: str) -> Failure:
     return Failure(case, "purity", message, LAYERS[case.function].clauses[0], remedy=LEAVES)
 
 
-def _same(one: Any, other: Any) -> bool:
-    a, b = np.asarray(one), np.asarray(other)
-    return (a.shape, a.dtype) == (b.shape, b.dtype) and a.tobytes() == b.tobytes()
-
-
 def _unchanged(one: Answer, other: Answer) -> bool:
     if other.outcome in ("not asked", "crash", "hang"):  # its process has ended, which is found elsewhere
         return True
-    return other.outcome == "answered" and all(_same(a, other.outputs[name]) for name, a in one.outputs.items())
+    return unchanged(one, other)
 
 
 def _columns(array: Array, *, apart: int = 1) -> Array:

@@ -43,16 +43,17 @@ class ChannelsLast:
         found: Array | dict[str, Array | None] | None = asked(*arguments, **keywords)
         return found
 
-    def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any], *, into: Reply | None = None) -> Reply:
+    def reply(
+        self, arguments: Sequence[Any], keywords: Mapping[str, Any], *, into: Reply | None = None, times: int = 1
+    ) -> Reply:
         """Call the function; what comes back has the channels first."""
         asked = respondent(self.plain, self._name)
-        reply = asked.reply(self._last(arguments), keywords, into=into and into.token)
-        after = [_first(n, a) for n, a in zip(self._names, reply.arguments)]
-        return Reply(self._back(reply.answer), tuple(after), reply)
+        reply = asked.reply(self._last(arguments), keywords, into=into and into.token, times=times)
+        return reply._replace(answer=self._back(reply.answer), token=reply)
 
-    def recall(self, reply: Reply, *, scramble: bool = False) -> Answer:
+    def recall(self, reply: Reply) -> Answer:
         """Read an earlier answer again."""
-        return self._back(respondent(self.plain, self._name).recall(reply.token, scramble=scramble))
+        return self._back(respondent(self.plain, self._name).recall(reply.token))
 
     @property
     def _names(self) -> tuple[str, ...]:

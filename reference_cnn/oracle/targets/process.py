@@ -64,13 +64,13 @@ class Program:
         return greeting
 
     def ask(self, name: str, **content: Any) -> dict[str, Any]:
-        """Ask once, within the time limit for a call; `read` reads the arrays of the answer."""
+        """Ask once, within the time limit for as many calls as it takes; `read` reads the arrays of the answer."""
         channel = self._channel or self._restarted()
         try:
             if self._folder:
                 _emptied(self._folder)
                 content["folder"] = self._folder
-            return self._exchange(channel, {"ask": name, **content}, self._timeout)
+            return self._exchange(channel, {"ask": name, **content}, self._timeout * content.get("times", 1))
         except BaseException:
             self.stop()
             raise

@@ -158,25 +158,24 @@ class Remote:
         outputs = list(answer.outputs.values())
         return answer.outputs if len(outputs) > 1 or outputs[0] is None else outputs[0]
 
-    def reply(self, arguments: Sequence[Any], keywords: Mapping[str, Any], *, into: Reply | None = None) -> Reply:
-        """Call the function, and have the answer kept and the arguments sent back."""
+    def reply(
+        self, arguments: Sequence[Any], keywords: Mapping[str, Any], *, into: Reply | None = None, times: int = 1
+    ) -> Reply:
+        """Call the function, and have the answer kept, and told what the call has done besides."""
         # A process that has been started again has none of the arrays that it was given.
         generation, number = into.token if into and into.token else (0, None)
         reused = {"into": number} if generation == self._program.generation else {}
         try:
-            response = self._ask(arguments, keywords, keep=True, **reused)
+            response = self._ask(arguments, keywords, keep=True, times=times, **reused)
         except UnansweredError as error:
-            return Reply(Answer(error.outcome, {}, str(error)), tuple(arguments), None)
-        after = response.get("arguments")
-        if not isinstance(after, dict):  # a program of another language: what it has is a copy anyway
-            return Reply(self._answer(response), tuple(arguments), None)
-        try:
-            read = [self._program.read(after[n]) if n in after else a for n, a in zip(self._names, arguments)]
-        except wire.WireError as error:
-            return Reply(Answer("malformed", {}, f"arguments with {error}"), tuple(arguments), None)
-        return Reply(self._answer(response), tuple(read), (self._program.generation, response["id"]))
+            return Reply(Answer(error.outcome, {}, str(error)), None)
+        answer, deeds = self._answer(response), response.get("deeds")
+        if not isinstance(deeds, list):  # a program of another language: what it has is a copy anyway
+            return Reply(answer, None)
+        token = (self._program.generation, response["id"])
+        return Reply(answer, token, tuple(map(str, deeds)), response.get("view") is True)
 
-    def recall(self, reply: Reply, *, scramble: bool = False) -> Answer:
+    def recall(self, reply: Reply) -> Answer:
         """Have the answer sent again."""
         if reply.token is None or reply.answer.outcome != "answered":
             return reply.answer
@@ -184,7 +183,7 @@ class Remote:
         if generation != self._program.generation:
             return Answer("not asked", {}, "its process has ended since")
         try:
-            return self._answer(self._program.ask("again", of=number, scramble=scramble))
+            return self._answer(self._program.ask("again", of=number))
         except UnansweredError as error:
             return Answer(error.outcome, {}, str(error))
 

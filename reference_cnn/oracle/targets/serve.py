@@ -57,18 +57,16 @@ class Server:
             return self._greeting()
         if name == "again":
             local, reply = self._reply(request["of"])
-            return _written(local.recall(reply, scramble=request["scramble"]), frames)
+            return _written(local.recall(reply), frames)
         keywords = {n: wire.plain(v) for n, v in request["keywords"].items()}
         function = self._functions[name]
         if not request.get("keep"):
             return _written(call(function, name, list(arguments.values()), keywords)[0], frames)
         into = self._reply(request["into"])[1] if "into" in request else None
         local = Local(function, name)
-        reply = local.reply(list(arguments.values()), keywords, into=into)
+        reply = local.reply(list(arguments.values()), keywords, into=into, times=request["times"])
         self._kept.append((request["id"], local, reply))
-        response = _written(reply.answer, frames)
-        after = {n: a for n, a in zip(arguments, reply.arguments) if isinstance(a, np.ndarray)}
-        return {**response, "arguments": {n: _frame(a, frames) for n, a in after.items()}}
+        return {**_written(reply.answer, frames), "deeds": reply.deeds, "view": reply.view}
 
     def _reply(self, number: int) -> tuple[Local, Reply]:
         return next((local, reply) for kept, local, reply in self._kept if kept == number)
