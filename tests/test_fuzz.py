@@ -75,7 +75,6 @@ def test_a_program_that_removes_its_folder_is_a_finding(write: Write) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("say({'id': n, 'outputs': {'a': a}, 'arguments': {'z': 5}}); continue", "arguments with 5, which is no array"),
         ("a = {'dtype': 'int8', 'shape': [int('9' * 4000)] * 2, 'bytes': 1}", "an array of more than 4294967296 bytes"),
         ("a = {'dtype': 'int8', 'shape': [0, 10**30], 'bytes': 0}", "a with shape [0, 100"),
     ],

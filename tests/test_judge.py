@@ -201,7 +201,7 @@ def test_a_failure_says_nothing_of_what_it_does_not_know() -> None:
     failure = Failure(DENSE, "note", "a note", "DENSE-F1")
     given = ("case", "kind", "finding", "clause")
     nothing = {"reproduce": "", "diagnosis": (), "consistency": "", "condition": "", "remedy": ""}
-    nothing |= {"layout": "channels_first"}
+    nothing |= {"layout": "channels_first", "otherwise": ""}
     for field in fields(failure):
         if field.name not in given:
             assert getattr(failure, field.name) == nothing.get(field.name)

@@ -308,7 +308,9 @@ def test_what_is_not_asked_is_no_answer() -> None:
     asked = cases(FUNCTION)
     inquiry = offers.inquire(conv_forward, asked, None, dies_at_the_fourth)
     assert (len(inquiry.questions), [f.case for f in inquiry.found]) == (len(asked), asked[:3])
-    inquiry.ask(asked[:5])
+    inquiry.ask(cases(FUNCTION, seed=1)[:5])
+    assert (len(inquiry.questions), len(inquiry.found)) == (len(asked) + 5, 6)
+    inquiry.ask(asked[:5])  # nothing twice
     assert (len(inquiry.questions), len(inquiry.found)) == (len(asked) + 5, 6)
 
 

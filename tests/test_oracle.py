@@ -296,7 +296,7 @@ def test_who_does_not_have_the_convention_that_is_accepted_is_told_so() -> None:
     assert failure.condition == "Right by the definition itself, not by flipped-kernel."
     assert "help: Judge this function without --accept flipped-kernel." in failure_text(failure)
     assert "No known mistake" not in failure_text(failure)
-    assert "[ORC-D10]" in failure_text(failure)
+    assert "[CONV-B" in failure_text(failure)
     assert "more: reference-cnn explain ORC-D10" in failure_text(failure)
 
 

@@ -1,5 +1,6 @@
 """As what a function is said to take its arguments: another layout or order, one image alone, one-hot labels."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +50,7 @@ def test_who_is_asked_in_the_wrong_layout_is_told_so() -> None:
 
 
 @pytest.mark.spec("ORC-D11")
-def test_the_layout_is_not_blamed_for_anything_else() -> None:
+def test_what_is_wrong_besides_the_layout_is_not_blamed_on_it() -> None:
     turned = last(reference.conv_forward)
 
     def off_by_one(x: Any, w: Any, b: Any = None) -> Any:
@@ -65,8 +66,20 @@ def test_the_layout_is_not_blamed_for_anything_else() -> None:
             raise RuntimeError("two channels")
         return turned(x, w, b)
 
-    for wrong in (off_by_one, refusing, dying):
-        assert "--layout" not in failure_of("conv_forward", wrong).remedy
+    def shifted(x: Any, w: Any, b: Any = None) -> Any:
+        return turned(x, w, b) + 1
+
+    failure = failure_of("conv_forward", off_by_one)
+    counted = re.fullmatch(
+        r"Of the (\d+) wrong answers (\d+) are right where it is asked with the channels last\.", failure.condition
+    )
+    assert counted is not None
+    assert 0.6 * int(counted[1]) <= int(counted[2]) < int(counted[1])
+    assert failure.remedy == "Judge it with --layout channels_last."
+    # Wrong in either layout; and in its own, with most of what is wrong there.
+    for mostly in (refusing, dying, shifted):
+        assert "--layout" not in failure_of("conv_forward", mostly).remedy
+    assert "--layout" not in failure_of("conv_forward", lambda x, w, b=None: reference.conv_forward(x, w, b) + 1).remedy
 
 
 def of_one(axes: int, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -130,8 +143,8 @@ RIGHT_SO: dict[str, tuple[str, Callable[..., Any], str, str]] = {
         "Take them in the order da, a.",
     ),
     "the kernel first": (
-        "dense_forward",
-        lambda w, x, b=None: reference.dense_forward(x, w, b),
+        "conv_forward",
+        lambda w, x, b=None, **o: reference.conv_forward(x, w, b, **o),
         "with its arguments in the order w, x",
         "Take them in the order x, w.",
     ),
@@ -153,6 +166,67 @@ def test_who_takes_arguments_for_something_else_is_told_so(how: str) -> None:
     assert failure.remedy == remedy
     assert failure_text(failure).endswith("more: reference-cnn explain ORC-D17")
     assert failure.consistency == ""
+
+
+def in_columns(turned: bool, *, mean: bool = False, kept: bool = False) -> dict[str, Callable[..., Any]]:
+    """A dense layer of examples in columns; a row of w for each neuron if it is turned."""
+
+    def forward(x: Any, w: Any, b: Any = None) -> Any:
+        return (w if turned else w.T) @ x + (0 if b is None else b.reshape(-1, 1))
+
+    def backward(dz: Any, x: Any, w: Any) -> Any:
+        n = x.shape[1] if mean else 1
+        dx, dw = (w.T @ dz, dz @ x.T / n) if turned else (w @ dz, x @ dz.T / n)
+        return dx, dw, dz.sum(axis=1, keepdims=kept) / n
+
+    return {"dense_forward": forward, "dense_backward": backward}
+
+
+@pytest.mark.spec("ORC-D17")
+@pytest.mark.parametrize("turned", [False, True])
+def test_examples_in_columns_are_told_with_weights_either_way(turned: bool) -> None:  # pytest's
+    weights, row = ("w.T", " and a row of w for each neuron") if turned else ("w", "")
+    rows = "Take them in rows, or have it given "
+    for kept in (False, True):
+        functions = in_columns(turned, kept=kept)
+        forward, backward = (failure_of(name, function) for name, function in functions.items())
+        assert forward.condition == f"Answered rightly where it is asked with examples in columns{row}."
+        assert forward.remedy == f"{rows}x.T, {weights}, b[:, None], and transpose z."
+        assert backward.condition == forward.condition
+        assert backward.remedy == f"{rows}dz.T, x.T, {weights}, and transpose {'dx and dw' if turned else 'dx'}."
+    mean = failure_of("dense_backward", in_columns(turned, mean=True, kept=True)["dense_backward"])
+    assert mean.condition == f"Answered rightly where it is asked with examples in columns{row}, by mean-over-batch."
+    assert mean.remedy.endswith(" (--accept mean-over-batch)")
+
+
+@pytest.mark.spec("ORC-D17")
+def test_probabilities_in_the_place_of_logits_are_told() -> None:
+    def loss(p: Any, y: Any) -> Any:
+        return -np.log(p[np.arange(len(p)), y]).sum()
+
+    def of_rows(p: Any, y: Any) -> Any:
+        return (p - y) / len(p)
+
+    given = failure_of("cross_entropy", loss)
+    assert given.condition == "Answered rightly where it is asked with the softmax of z."
+    assert given.remedy == "Take the softmax of z first: it is logits."
+    both = failure_of("cross_entropy_prime", of_rows)
+    said = "with the softmax of z and labels as one-hot rows, by loss-extra-mean"
+    assert both.condition == f"Answered rightly where it is asked {said}."
+    assert "Take labels as numbers of classes: (N,) integers." in both.remedy
+
+
+@pytest.mark.spec("ORC-D17", "ORC-D11")
+def test_axes_that_db_keeps_come_on_top_of_a_reading() -> None:
+    def of_last(x: Any, w: Any, dz: Any) -> Any:
+        dx, dw, db = reference.conv_backward(dz.transpose(0, 3, 1, 2), x.transpose(0, 3, 1, 2), w.transpose(3, 2, 0, 1))
+        return dx.transpose(0, 2, 3, 1), dw.transpose(2, 3, 1, 0), db.reshape(1, 1, 1, -1)
+
+    failure = failure_of("conv_backward", lambda dz, x, w: of_last(x, w, dz))
+    assert failure.condition == "Answered rightly where it is asked with the channels last, but for the axes of db."
+    assert failure.remedy == "Judge it with --layout channels_last. Give db one axis."
+    assert failure.clause.startswith("CONV-B")  # what is broken; the reading has a clause of its own
+    assert failure_text(failure).endswith("more: reference-cnn explain ORC-D11")
 
 
 @pytest.mark.spec("ORC-D17")

@@ -141,8 +141,8 @@ def test_a_single_output_may_be_in_a_container(held: Callable[[Any], Any]) -> No
 @pytest.mark.parametrize(
     ("returned", "words"),
     [
-        (lambda a, z: (a, z), "it returns a tuple of 2 arrays, expected a alone"),
-        (lambda a, z: [a, z, z], "it returns a list of 3 arrays, expected a alone"),
+        (lambda a, z: (a, z), "it returns a tuple of 2, expected a alone"),
+        (lambda a, z: [a, z, z], "it returns a list of 3, expected a alone"),
         (lambda a, z: {"y": a}, "it returns dict without a"),
     ],
 )

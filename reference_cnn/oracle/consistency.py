@@ -232,7 +232,7 @@ def _told(result: Result, failure: Failure, other: Result, functions: Mapping[st
     conventions = [MISTAKES[name].functions for name in failure.case.accept]
     if failure.kind not in ("values", "shape") or any((backward in f) != (forward in f) for f in conventions):
         return failure
-    if failure.clause.startswith("ORC-"):  # it is right, but asked otherwise
+    if failure.otherwise:
         return failure
     if other.failure and other.failure.kind in ("exception", "crash", "hang"):
         words = f"Whether it is the derivative of your own {forward} cannot be judged: that one fails to answer."

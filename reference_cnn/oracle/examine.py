@@ -142,7 +142,7 @@ def _unconventional(failure: Failure) -> Failure:
     names = " or ".join(failure.case.accept)
     remedy = f"Judge this function without --accept {names}."
     said = f"Right by the definition itself, not by {names}."
-    return replace(failure, condition=said, remedy=remedy, clause="ORC-D10")
+    return replace(failure, condition=said, remedy=remedy, otherwise="ORC-D10")
 
 
 def _impurities(function: Callable[..., Any], found: list[Found]) -> list[Failure]:

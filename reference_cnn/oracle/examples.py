@@ -10,7 +10,7 @@ import reference_cnn
 from reference_cnn._gradients import unpack
 from reference_cnn._validate import Array
 from reference_cnn.explain import explain
-from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.layers import LAYERS, signature
 from reference_cnn.oracle.mistakes import MISTAKES, Implementation, Mistake, of_function
 from reference_cnn.oracle.questions import Question, questions
 from reference_cnn.oracle.text import LINES, blocks_of, laid_out, side_by_side, wrapped
@@ -27,14 +27,10 @@ def explain_mistakes(names: str) -> str:
 
 def explain_function(name: str) -> str:
     """Explain a function: how it is called, what it owes, and which mistakes are known."""
-    function = LAYERS[name].reference
-    signature = inspect.signature(function)
-    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
-    call = f"{name}{signature.replace(parameters=bare, return_annotation=signature.empty)}"
-    what = (inspect.getdoc(function) or "").partition("\n\n")[0]
+    what = (inspect.getdoc(LAYERS[name].reference) or "").partition("\n\n")[0]
     ids = ", ".join(m.id for m in of_function(name))
     known_mistakes = "\n".join(wrapped(f"Known mistakes, each with an example (reference-cnn explain ID): {ids}."))
-    return "\n\n".join([call, what, *map(explain, LAYERS[name].clauses), known_mistakes])
+    return "\n\n".join([signature(name), what, *map(explain, LAYERS[name].clauses), known_mistakes])
 
 
 def known(names: str) -> bool:

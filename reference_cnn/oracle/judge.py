@@ -37,8 +37,8 @@ class Failure:
     backward, `consistent` says whether it is the derivative of the target's own forward, None where that cannot be
     told, and `consistency` puts it into words. `condition` says in which cases the function is wrong, where that is
     known and no mistake explains the answers. `larger` is a wrong answer that shows more plainly where. `remedy` says
-    what helps where not the answer to the case is wrong, but what happens besides. `layout` is the one that the target
-    was asked in.
+    what helps where not the answer to the case is wrong, but what happens besides, or where it would be right if asked
+    otherwise; `otherwise` is the clause about that. `layout` is the one that the target was asked in.
     """
 
     case: "Case"
@@ -60,6 +60,7 @@ class Failure:
     condition: str = ""
     larger: "Failure | None" = None
     remedy: str = ""
+    otherwise: str = ""
     layout: str = "channels_first"
 
     # Not before somebody reads them: hundreds of answers may be wrong, of which one is shown.

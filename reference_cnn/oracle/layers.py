@@ -1,5 +1,6 @@
 """What the oracle knows about each function: its arguments, its outputs, and what their axes are called."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -83,6 +84,13 @@ def axes(function: str, array: str, rank: int) -> tuple[str, ...]:
     }
     plain = tuple(f"axis {a}" for a in range(rank))
     return named.get(LAYERS[function].family, {}).get(array.removeprefix("d"), plain)
+
+
+def signature(function: str) -> str:
+    """How a function is called, without types."""
+    found = inspect.signature(LAYERS[function].reference)
+    bare = [p.replace(annotation=p.empty) for p in found.parameters.values()]
+    return f"{function}{found.replace(parameters=bare, return_annotation=found.empty)}"
 
 
 def several(axis: str) -> str:

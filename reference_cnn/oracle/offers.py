@@ -39,9 +39,12 @@ class Inquiry:
     questions: list[Case] = field(default_factory=list)
     found: list[Found] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
+    _known: set[Case] = field(default_factory=set)
 
     def ask(self, questions: list[Case]) -> None:
-        """Ask more; leave out what was not asked, since the target has died too often [PROTO-C3]."""
+        """Ask more, nothing twice; leave out what was not asked, since the target has died too often [PROTO-C3]."""
+        questions = [q for q in dict.fromkeys(questions) if q not in self._known]
+        self._known.update(questions)
         self.questions += questions
         self.found += [f for f in self.ask_each(self.function, questions) if f.answer.outcome != "not asked"]
         self.refused = refused(self.found)

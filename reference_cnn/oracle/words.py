@@ -1,12 +1,13 @@
 """What reports say of a failure, on a terminal and in HTML alike."""
 
 import math
+import re
 
 import numpy as np
 
 from reference_cnn.oracle.call import TIES
 from reference_cnn.oracle.judge import LOSES_TAIL, Failure
-from reference_cnn.oracle.layers import LAYERS, WINDOWED, axes
+from reference_cnn.oracle.layers import LAYERS, WINDOWED, axes, signature
 from reference_cnn.oracle.mistakes import MISTAKES
 
 LISTED = 8
@@ -27,13 +28,18 @@ def explanation(failure: Failure) -> list[str]:
 
 
 def more(failure: Failure) -> list[str]:
-    """What `explain` can say about it: the mistake, or the clause that governs the failure."""
-    return list(failure.diagnosis[:1]) or [_clause(failure)]
+    """What `explain` can say about it: the mistake, the function, or the clause that governs the failure."""
+    return list(failure.diagnosis[:1]) or [failure.case.function if _called_otherwise(failure) else _clause(failure)]
+
+
+def _called_otherwise(failure: Failure) -> bool:
+    """Whether the function has not even begun, since it has other parameters."""
+    return bool(re.search(r"TypeError: \S*\(\) (missing|takes|got an unexpected|got some pos)", failure.finding))
 
 
 def _clause(failure: Failure) -> str:
-    if failure.clause.startswith("ORC-"):
-        return failure.clause
+    if failure.otherwise:
+        return failure.otherwise
     if failure.remedy:
         return "ORC-N2"
     if failure.case.call.special == TIES:
@@ -47,12 +53,7 @@ def _help(failure: Failure) -> str:
     if failure.remedy:
         return f"help: {failure.remedy}"
     if failure.kind in ("exception", "crash", "hang"):
-        refuse = " If you do not offer it, raise NotImplementedError." * (failure.kind == "exception")
-        wait = " Flush its output after every answer, or give it more time: --timeout." * (failure.kind == "hang")
-        return (
-            f"help: The call is a valid one{_axes(failure)}.{refuse} Ask this case alone: Python with --in-process "
-            f"under a debugger, a program of another language by hand [PROTO-D1].{wait}"
-        )
+        return f"help: {_help_to_answer(failure)}"
     if failure.kind in ("shape", "dtype", "note"):
         return f"help: {_help_with_arrays(failure)}"
     if case.call.special:
@@ -68,14 +69,31 @@ def _help(failure: Failure) -> str:
     )
 
 
+def _help_to_answer(failure: Failure) -> str:
+    """What helps who does not answer at all."""
+    if _called_otherwise(failure):
+        return f"It is called as {signature(failure.case.function)}; let a wrapper do the rest."
+    refuse = " If you do not offer it, raise NotImplementedError." * (failure.kind == "exception")
+    wait = " Flush its output after every answer, or give it more time: --timeout." * (failure.kind == "hang")
+    return (
+        f"The call is a valid one{_axes(failure)}.{refuse} Ask this case alone: Python with --in-process under a "
+        f"debugger, a program of another language by hand [PROTO-D1].{wait}"
+    )
+
+
 def _axes(failure: Failure) -> str:
-    """What the axes of the arguments are, as the target is given them, where they have names."""
+    """What the axes of the arguments are, as the target is given them, where they have names; and what follows them."""
     case = failure.case
     named = {n: axes(case.function, n, case.rank) for n in case.arguments}
     if failure.layout != "channels_first" and LAYERS[case.function].family in WINDOWED:
         # Images have their channels, and kernels channels and filters, behind the spatial axes.
         named = {n: (*a[2:], a[1], a[0]) if n == "w" else (a[0], *a[2:], *a[1:2]) for n, a in named.items()}
     said = [f"{n} ({', '.join(names)})" for n, names in named.items() if not names[0].startswith("axis")]
+    said += [
+        f"{name} as a number"
+        for name in LAYERS[case.function].positional
+        if isinstance(dict(case.call.options)[name], int)
+    ]
     return f": {', '.join(said)}" if said else ""
 
 
@@ -85,6 +103,8 @@ def _help_with_arrays(failure: Failure) -> str:
         return "Look at how sizes follow from the options, and for axes that are kept or dropped."
     if failure.finding.endswith(LOSES_TAIL):
         return "exp(−|z|)/(1 + exp(−|z|))² keeps them [RND-N2]."
+    if failure.finding.endswith(" alone"):
+        return "Return that alone; what else a backward may need is not asked for."
     if failure.kind == "note" and failure.case.call.special:
         return "Something is multiplied with 0 that need not be: 0 · ∞ and 0 · NaN are NaN."
     return f"What is owed is an array of {failure.case.dtype}."
@@ -116,9 +136,12 @@ def _diagnosis(failure: Failure) -> list[str]:
     found = [MISTAKES[name] for name in first.split("+")]
     paragraphs = [f"{m.id}{_in_brackets(m.errata)}: {m.diagnosis}" for m in found]
     paragraphs += [f"help: {m.remedy}" for m in found]
-    if all(m.kind == "convention" for m in found):
-        accept = " ".join(f"--accept {m.id}" for m in found)
-        this, it = ("This is another convention", "it") if len(found) == 1 else ("These are other conventions", "them")
+    conventions = [m.id for m in found if m.kind == "convention"]
+    if conventions:
+        accept = " ".join(f"--accept {name}" for name in conventions)
+        this, it = f"{'This' if len(found) == 1 else conventions[0]} is another convention", "it"
+        if len(conventions) > 1:
+            this, it = "These are other conventions", "them"
         paragraphs.append(f"{this}; {accept} judges the rest relative to {it}.")
     if others:
         more = f" and {len(others) - LISTED} more" * (len(others) > LISTED)

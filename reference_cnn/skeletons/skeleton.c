@@ -222,16 +222,27 @@ static long number(const Value *option, int axis, long otherwise)
     return v ? (long)v->number : otherwise;
 }
 
+/* Padding before (side 0) or after (side 1) the image along an axis: a number, one for each axis, or a pair for each.
+   -1 for "same", where the total follows from the sizes, and the odd zero comes after. */
+static long pad(const Value *option, int axis, int side)
+{
+    const Value *v = per_axis(option, axis);
+    if (v && v->text)
+        return strcmp(v->text, "same") ? 0 : -1;
+    return number(v, side, 0);
+}
+
 /* ---- the layers
 
    Each returns 1 when it has made its outputs, and 0 as long as it is not implemented. An array has `axes`, a `size`
    for each, and its `data` in C order; `zeros` makes one, whose memory is freed after the answer. An output that you
-   leave alone is not offered. b is NULL where there is none. Options: number(find(keywords, "stride"), axis, 1). */
+   leave alone is not offered. b is NULL where there is none. Options: number(find(keywords, "stride"), axis, 1), and
+   pad(find(keywords, "padding"), axis, side); return 0 for those that you do not have. */
 
 /* z[n, f, o] = b[f] + sum over c, k of w[f, c, k] * x[n, c, o * stride + k * dilation - padding] */
 static int conv_forward(Array *x, Array *w, Array *b, const Value *keywords, Array *z)
 {
-    (void)x, (void)w, (void)b, (void)keywords, (void)z, (void)number, (void)zeros;
+    (void)x, (void)w, (void)b, (void)keywords, (void)z, (void)number, (void)pad, (void)zeros;
     return 0;
 }
 

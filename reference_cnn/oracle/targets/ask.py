@@ -117,11 +117,12 @@ def outputs(result: Any, names: tuple[str, ...], axes: int) -> dict[str, Array |
 
 def _alone(result: Any, name: str, axes: int) -> Any:
     """The one output, out of a container that has it alone."""
-    # Arrays with fewer axes are its rows.
-    if isinstance(result, tuple | list) and result and all(0 < axes == getattr(v, "ndim", 0) for v in result):
-        if len(result) > 1:
-            raise ValueError(f"a {type(result).__name__} of {len(result)} arrays, expected {name} alone")
-        return result[0]
+    if isinstance(result, tuple | list) and result:
+        # An array with fewer axes is a row of it; a loss has none.
+        whole = 0 < axes == getattr(result[0], "ndim", 0)
+        if len(result) > 1 and (whole or name == "E"):
+            raise ValueError(f"a {type(result).__name__} of {len(result)}, expected {name} alone")
+        return result[0] if whole else result
     if isinstance(result, Mapping) or (not hasattr(result, "__array__") and hasattr(result, name)):
         (value,) = unpack(result, [name])
         if value is None:
