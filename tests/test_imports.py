@@ -28,7 +28,7 @@ ROWS = [
     ["oracle.mistakes"],
     ["oracle.wire", "oracle.call", "oracle.sizes", "oracle.targets", "oracle.targets.ask"],
     ["oracle.fixed_convolutions", "oracle.fixed_poolings"],
-    ["oracle.fixed_networks"],
+    ["oracle.fixed_networks", "oracle.fixed_vectors"],
     ["oracle.windowed", "oracle.bounds", "oracle.notation", "oracle.targets.respond"],
     ["oracle.targets.guard", "oracle.targets.channel"],
     ["oracle.shapes", "oracle.targets.process"],

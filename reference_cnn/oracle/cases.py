@@ -14,7 +14,7 @@ from reference_cnn.oracle import bounds, judge, normwise, notation, numbers, spe
 from reference_cnn.oracle.call import PROFILES, TIES, Call, numpy_draw, windows_of
 from reference_cnn.oracle.layers import LAYERS, WINDOWED
 from reference_cnn.oracle.mistakes import CONVENTIONS, MISTAKES
-from reference_cnn.oracle.shapes import calls
+from reference_cnn.oracle.shapes import calls, sized_calls
 from reference_cnn.oracle.targets import UsageError
 from reference_cnn.oracle.targets.ask import ask
 from reference_cnn.oracle.text import failure_text
@@ -270,6 +270,10 @@ def cases(
         for tier in tiers
         if tier != "special"
     ]
+    plain: tuple[Tier, ...] = tuple(tier for tier in ("exact", "rounding") if tier in tiers)
+    for call in sized_calls(function, rank):
+        of_sizes = [Case(function, call, tier, dtype, seed, accumulate, accept, algorithm) for tier in plain]
+        questions += [case for case in of_sizes if case.tier != "exact" or numbers.exact(case)][:1]
     if "special" in tiers:
         chosen = special.special_calls(function, asked)
         if algorithm != "direct" and LAYERS[function].family == "conv":

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from reference_cnn.oracle.call import TIES, Call, Draw, Effort, Offered, everything
+from reference_cnn.oracle.fixed_vectors import conv_vectors, pool_vectors
 from reference_cnn.oracle.layers import LAYERS, Family
 from reference_cnn.oracle.windowed import conv_calls, draw_bias, draw_conv, draw_pool, draw_telling, pool_calls
 
@@ -29,7 +30,9 @@ def dense_calls(draw: Draw, effort: Effort, spread: float) -> list[Call]:
     # Whole vectors and tiles of up to 128; of 6, 12 and 24; of 16 and 32 in all ways at once, and with what remains.
     whole = [(128, 2, 3), (2, 128, 3), (3, 2, 128), (6, 24, 5), (7, 6, 12), (32, 64, 32), (19, 35, 23)]
     # One example or one neuron, which need no product of matrices.
-    thin = [(1, 67, 2), (1, 2, 67), (67, 3, 1), (3, 67, 1)]
+    thin = [(1, 67, 2), (1, 2, 67), (67, 3, 1), (3, 67, 1), (1, 16, 24), (1, 35, 37), (9, 1, 3)]
+    # Larger than a tile in two ways, and in all three; many features and ten neurons, as many examples as features.
+    whole += [(2, 35, 37), (35, 67, 66), (4, 70, 10), (6, 6, 3)]
     fixed = [_dense(*s, b=b) for s in sizes + ones + large + whole + thin for b in (False, True)]
     fixed += [_dense(3, 1, 5, b=False)._replace(scale=spread), _dense(4, 5, 3, b=True)._replace(scale=spread)]
     return fixed + [draw_dense(draw) for _ in range(effort.drawn)]
@@ -69,8 +72,10 @@ def logits_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     # Whole vectors; more than 32 or 256 rows, 128 or 1024 classes, of the larger of which 16 bits say little.
     large = [
         Call((("z", shape),))
-        for shape in [(37, 131), (128, 3), (3, 128), *[(260, 3), (2, 1030)] * (not dtype.endswith("16"))]
+        for shape in [(37, 131), (128, 3), (3, 128), *[(260, 3), (2, 1030), (9, 300)] * (not dtype.endswith("16"))]
     ]
+    # What a few lanes of a vector of 32 hold, and two classes.
+    large += [Call((("z", shape),)) for shape in [(3, 33), (5, 65), (2, 100), (9, 24), (1, 2), (9, 2)]]
     # Wide rows, and distant ones if short, with what remains of vectors and tiles, of up to 128 classes and 32 rows.
     hard = [
         Call((("z", shape),), scale=s) for s in scales[2:] for shape in [(5, 5), (5, 9), (5, 19), (9, 137), (37, 4)]
@@ -99,11 +104,15 @@ def draw_error(draw: Draw) -> Call:
 
 
 class Asking(NamedTuple):
-    """How a family is asked: calls for every target, a call drawn from what one offers, and what a call states."""
+    """How a family is asked: calls for every target, a call drawn from what one offers, and what a call states.
+
+    And calls of which the sizes alone matter.
+    """
 
     fixed: Callable[[Draw, int, str, Effort], list[Call]]
     drawn: Callable[[Draw, int, Offered], Call]
     options: tuple[str, ...] = ()
+    sized: Callable[[int], list[Call]] = lambda rank: []
 
 
 ASKING: dict[Family, Asking] = {
@@ -111,6 +120,7 @@ ASKING: dict[Family, Asking] = {
         lambda draw, rank, dtype, effort: conv_calls(rank, draw, effort, MAGNITUDES[dtype]),
         draw_conv,
         ("stride", "padding", "dilation", "groups"),
+        conv_vectors,
     ),
     "dense": Asking(
         lambda draw, rank, dtype, effort: dense_calls(draw, effort, MAGNITUDES[dtype]),
@@ -126,7 +136,7 @@ ASKING: dict[Family, Asking] = {
             Call((("z", (7,)),)),
             Call((("z", (2, 3, 4)),)),
             Call((("z", (2, 3, 11)),), scale=OFFSETS[dtype]),
-            Call((("z", (2, 3, 2, 4)),)),
+            *(Call((("z", shape),)) for shape in [(2, 3, 2, 4), (3, 12, 20), (4, 4, 4), (40,)]),
         ],
         lambda draw, rank, offered: draw_logits(draw),
     ),
@@ -142,11 +152,13 @@ ASKING: dict[Family, Asking] = {
         lambda draw, rank, dtype, effort: pool_calls(rank, draw, "dilation", effort),
         lambda draw, rank, offered: draw_pool(draw, rank, offered, "dilation"),
         ("window", "stride", "padding", "dilation"),
+        lambda rank: pool_vectors(rank, "dilation"),
     ),
     "average pool": Asking(
         lambda draw, rank, dtype, effort: pool_calls(rank, draw, "include_padding", effort),
         lambda draw, rank, offered: draw_pool(draw, rank, offered, "include_padding"),
         ("window", "stride", "padding", "include_padding"),
+        lambda rank: pool_vectors(rank, "include_padding"),
     ),
 }
 
@@ -158,6 +170,11 @@ def calls(function: str, draw: Draw, rank: int, dtype: str, effort: Effort) -> l
         # Around 0 it hardly changes, unlike a rectifier.
         fixed = [call for call in fixed if call.scale >= 1e-3]
     return list(dict.fromkeys(_stated(call, function) for call in fixed))
+
+
+def sized_calls(function: str, rank: int) -> list[Call]:
+    """Return the calls of a function of which the sizes alone matter, and one kind of numbers tells all."""
+    return list(dict.fromkeys(_stated(call, function) for call in ASKING[LAYERS[function].family].sized(rank)))
 
 
 def drawn_call(function: str, draw: Draw, rank: int, offered: Offered) -> Call:

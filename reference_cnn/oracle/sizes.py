@@ -8,6 +8,8 @@ T = TypeVar("T")
 LONG = {1: (2100,), 2: (34, 36), 3: (9, 10, 35)}
 # More elements than 15 bits count, beside a sign.
 MANY = {1: (33_000,), 2: (182, 183), 3: (32, 32, 33)}
+# Channels, filters or outputs in a row that fill a vector, or two or four of smaller ones.
+VECTOR = 8
 
 
 def rotations(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -203,6 +203,40 @@ CONVOLUTIONS |= {
 }  # fmt: skip
 
 
+# Every kernel beside every option where vectors of channels, filters or outputs have nothing left; a third opponent.
+SQUARE = (1, 2, 3, 4, 5, 7)
+VECTORS: dict[str, Path] = {
+    "whole vectors of channels": lambda x, w, b, o: x[1] % 8 == 0 and "groups" not in o,
+    "whole vectors of filters": lambda x, w, b, o: w[0] % 8 == 0 and "groups" not in o,
+    "rows of 8": lambda x, w, b, o: row(x, w, o) >= 8 and x[1] > 1 and "groups" not in o,
+}
+OPTIONS: dict[str, Path] = {
+    "a stride": lambda x, w, b, o: most(o.get("stride")) > 1 and "padding" not in o,
+    "stride and padding": lambda x, w, b, o: most(o.get("stride")) > 1 and isinstance(o.get("padding"), int),
+    "a bias with padding": lambda x, w, b, o: b and isinstance(o.get("padding"), int),
+    "same": lambda x, w, b, o: o.get("padding") == "same",
+    "dilation": lambda x, w, b, o: most(o.get("dilation")) > 1,
+}
+CONVOLUTIONS |= {
+    "depthwise 5×5 of whole vectors": lambda x, w, b, o: w[1:] == (1, 5, 5) and x[1] % 8 == 0 and "stride" in o,
+    "strided depthwise 3×3 in rows of 8": lambda x, w, b, o: (
+        w[1:] == (1, 3, 3) and x[1] > 1 and most(o.get("stride")) > 1 and row(x, w, o) >= 8
+    ),
+    "grouped 5×5": lambda x, w, b, o: w[2:] == (5, 5) and grouped(x, o),
+    "patches of whole vectors": lambda x, w, b, o: o == {"stride": 4} and w[2:] == (4, 4) and x[1] % 8 == 0,
+    "3×3 with 8 rows and columns": lambda x, w, b, o: (
+        w[2:] == (3, 3) and not o and min(x[2:]) > 9 and max(x[2:]) < 16 and x[1] > 1
+    ),
+    "more than 32 filters and terms": lambda x, w, b, o: w[0] > 32 and w[1] > 32,
+    "filters, 32 places and 256 terms": lambda x, w, b, o: w[0] > 4 and w[1] * w[2] * w[3] > 256 and "groups" not in o,
+    "same of a square kernel with strides": lambda x, w, b, o: (
+        w[2] == w[3] and o.get("padding") == "same" and per("axis", o.get("stride"))
+    ),
+    "strides of a square": lambda x, w, b, o: x[2] == x[3] and w[2] == w[3] and per("axis", o.get("stride")),
+    "dilations of one row": lambda x, w, b, o: x[2] == w[2] == 1 and per("axis", o.get("dilation")),
+}  # fmt: skip
+
+
 def both(one: Path, other: Path) -> Path:
     return lambda x, w, b, o: one(x, w, b, o) and other(x, w, b, o)
 
@@ -211,6 +245,14 @@ CONVOLUTIONS |= {
     f"{kernel}, {option}": both(holds, forgotten)
     for kernel, holds in KERNELS.items()
     for option, forgotten in FORGOTTEN.items()
+}
+CONVOLUTIONS |= {
+    f"{k}×{k}, {vector}, {option}": both(both(holds, plain_kernel), given)
+    for vector, holds in VECTORS.items()
+    for option, given in OPTIONS.items()
+    for k in SQUARE
+    for plain_kernel in [lambda x, w, b, o, k=k: w[2:] == (k, k)]
+    if (k, option) != (1, "same") or vector != "rows of 8"
 }
 POOLINGS: dict[str, Path] = {
     "padding beyond 8 channels": lambda x, w, b, o: x[1] > 8 and o == {"padding": 1},
@@ -251,6 +293,16 @@ POOLINGS |= {
     "overlapping 5×5": lambda x, w, b, o: w == (5, 5) and o == {"stride": 2},
     "same of 5×5": lambda x, w, b, o: w == (5, 5) and o.get("padding") == "same",
     "windows of more than 128": lambda x, w, b, o: w[0] * w[1] > 128 and max(w) < 17,
+    "plain halves in rows of 8": lambda x, w, b, o: w == (2, 2) and not o and 16 <= x[3] < 64 and x[1] > 1,
+    "3×3 at stride 2 in rows of 8": lambda x, w, b, o: (
+        w == (3, 3) and o == {"stride": 2, "padding": 1} and x[3] > 15 and x[1] % 8 == 0
+    ),
+    "4×4 of whole vectors, same": lambda x, w, b, o: (
+        w == (4, 4) and x[1] % 8 == 0 and o == {"stride": 2, "padding": "same"}
+    ),
+    "5×5 of whole vectors": lambda x, w, b, o: w == (5, 5) and x[1] % 8 == 0 and "padding" in o,
+    "all of 7×7 of one image": lambda x, w, b, o: x[0] == 1 and x[2:] == w == (7, 7),
+    "256 maps": lambda x, w, b, o: x[0] * x[1] > 256,
 }
 MAXIMA: dict[str, Path] = {
     **POOLINGS,
@@ -281,6 +333,11 @@ DENSE: dict[str, Path] = {
     "whole tiles of 32": lambda x, w, b, o: x[0] % 32 == x[1] % 32 == w[1] % 32 == 0,
     **{f"{n} examples": multiple("images", n) for n in TILES["images"][:2]},
     "24 features": multiple("features", 24),
+    "more than 32 features and neurons": lambda x, w, b, o: min(x[1], w[1]) > 32,
+    "more than 32 examples and features": lambda x, w, b, o: min(x) > 32,
+    "one example, whole vectors": lambda x, w, b, o: x[0] == 1 and min(w) > 7,
+    "ten neurons of many features": lambda x, w, b, o: w[1] == 10 and x[1] > 63,
+    "as many examples as features": lambda x, w, b, o: x[0] == x[1] > 4,
     "12 neurons": multiple("neurons", 12),
 }
 FAMILIES: dict[str, dict[str, Path]] = {
