@@ -45,9 +45,9 @@ def _call(kernel: list[int], options: dict[str, Any], turn: int, groups: int = 1
     rank = len(kernel)
     given = {name: value for name, value in options.items() if name != "b"}
     few = max(kernel) <= SMALL and rank < 3
-    outputs = [2 if turn % 3 or not few else VECTOR + 1] * (rank - 1) + [VECTOR + turn % 2]
+    outputs = [3 if turn % 3 or not few else VECTOR + 1] * (rank - 1) + [VECTOR + turn % 2]
     if given.get("padding") == "same":  # alike, so that only the options tell one from another
-        outputs = [2] * (rank - 1) + [VECTOR]
+        outputs = [3] * (rank - 1) + [VECTOR]
     size = [_size(out, kernel[axis], given, axis) for axis, out in enumerate(outputs)]
     x, w = ((1, 2, VECTOR if few else 1)[turn % 3], VECTOR, *size), (VECTOR, VECTOR // groups, *kernel)
     return conv_call(x, w, **(options if groups == 1 else {**options, "groups": groups}))

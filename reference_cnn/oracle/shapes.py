@@ -74,8 +74,6 @@ def logits_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
         Call((("z", shape),))
         for shape in [(37, 131), (128, 3), (3, 128), *[(260, 3), (2, 1030), (9, 300)] * (not dtype.endswith("16"))]
     ]
-    # What a few lanes of a vector of 32 hold, and two classes.
-    large += [Call((("z", shape),)) for shape in [(3, 33), (5, 65), (2, 100), (9, 24), (1, 2), (9, 2)]]
     # Wide rows, and distant ones if short, with what remains of vectors and tiles, of up to 128 classes and 32 rows.
     hard = [
         Call((("z", shape),), scale=s) for s in scales[2:] for shape in [(5, 5), (5, 9), (5, 19), (9, 137), (37, 4)]
@@ -83,6 +81,11 @@ def logits_calls(draw: Draw, dtype: str, effort: Effort) -> list[Call]:
     # And of more than 256 and 1024 classes, the largest of one row the last.
     hard += [Call((("z", shape),), scale=scales[2]) for shape in [(3, 300), (3, 1031)] * (not dtype.endswith("16"))]
     return [*fixed, *large, *hard] + [draw_logits(draw) for _ in range(effort.drawn)]
+
+
+def sized_logits(rank: int) -> list[Call]:
+    """Return calls with rows that a vector of 32 holds in part, or a few times, and with two classes."""
+    return [Call((("z", shape),)) for shape in [(3, 33), (5, 65), (2, 100), (9, 24), (1, 2), (9, 2)]]
 
 
 def draw_logits(draw: Draw) -> Call:
@@ -139,10 +142,12 @@ ASKING: dict[Family, Asking] = {
             *(Call((("z", shape),)) for shape in [(2, 3, 2, 4), (3, 12, 20), (4, 4, 4), (40,)]),
         ],
         lambda draw, rank, offered: draw_logits(draw),
+        sized=sized_logits,
     ),
     "logits": Asking(
         lambda draw, rank, dtype, effort: logits_calls(draw, dtype, effort),
         lambda draw, rank, offered: draw_logits(draw),
+        sized=sized_logits,
     ),
     "error": Asking(
         lambda draw, rank, dtype, effort: error_calls(draw, effort, MAGNITUDES[dtype]),
