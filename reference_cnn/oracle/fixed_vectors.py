@@ -79,12 +79,14 @@ def _by_shape(rank: int) -> list[Call]:
     """Where shapes say that one number will do for all axes, and options do not; and some with many places."""
     thin, twos, unequal = [1] * (rank - 1), cycle((2, 1), rank), cycle((1, 2), rank)
     large, long = 5 if rank < 3 else 3, [12] * min(rank, 2) + [1] * (rank - 2)
+    sides = cycle(((0, 1), (2, 0), (1, 0)), rank)
     return [
         conv_call((2, 2, *[9] * rank), (3, 2, *[3] * rank), stride=twos),
         conv_call((2, 2, *[9] * rank), (3, 2, *[3] * rank), dilation=twos),
         conv_call((2, 2, *thin, 9), (3, 2, *thin, 3), dilation=unequal),
         conv_call((2, 3, *thin, 9), (3, 1, *thin, 3), b=True, groups=3, dilation=unequal),
         conv_call((1, 2, *long), (3, 2, *[1] * rank)),
+        conv_call((1, 2, *cycle((5, 6, 4), rank)), (3, 2, *[3] * rank), padding=sides),  # one image, and no bias
         conv_call((1, 4, *[large] * rank), (8, 1, *[large] * rank), groups=4, padding=large // 2),
     ]
 

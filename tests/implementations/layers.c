@@ -222,6 +222,16 @@ static long number(const Value *option, int axis, long otherwise)
     return v ? (long)v->number : otherwise;
 }
 
+/* Padding before (side 0) or after (side 1) the image along an axis: a number, one for each axis, or a pair for each.
+   -1 for "same", where the total follows from the sizes, and the odd zero comes after. */
+static long pad(const Value *option, int axis, int side)
+{
+    const Value *v = per_axis(option, axis);
+    if (v && v->text)
+        return strcmp(v->text, "same") ? 0 : -1;
+    return number(v, side, 0);
+}
+
 /* ---- the layers */
 
 typedef struct {
@@ -230,21 +240,18 @@ typedef struct {
 
 static Axis axis_of(const Array *x, const Array *w, const Value *keywords, int axis)
 {
-    const Value *padding = find(keywords, "padding"), *pad = per_axis(padding, axis);
+    const Value *padding = find(keywords, "padding");
     Axis a = {.size = x->size[axis + 2], .kernel = w->size[axis + 2]};
     a.stride = number(find(keywords, "stride"), axis, 1);
     a.dilation = number(find(keywords, "dilation"), axis, 1);
-    long span = a.dilation * (a.kernel - 1) + 1, total = 0;
-    if (!strcmp(text_of(padding), "same")) {
+    long span = a.dilation * (a.kernel - 1) + 1, total;
+    a.before = pad(padding, axis, 0);
+    if (a.before < 0) {
         total = ((a.size + a.stride - 1) / a.stride - 1) * a.stride + span - a.size;
         total = total > 0 ? total : 0;
         a.before = total / 2;
-    } else if (pad && pad->children) {
-        a.before = (long)pad->children->number;
-        total = a.before + (long)pad->children->next->number;
-    } else if (pad && !pad->text) {
-        a.before = (long)pad->number;
-        total = 2 * a.before;
+    } else {
+        total = a.before + pad(padding, axis, 1);
     }
     a.out = (a.size + total - span) / a.stride + 1;
     return a;
