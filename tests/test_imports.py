@@ -58,7 +58,7 @@ ROWS = [
         "oracle.vectors.tables",
         "oracle.vectors.exact",
     ],
-    ["oracle.otherwise", "oracle.readings", "oracle.consistency", "oracle.vectors.more_tables"],
+    ["oracle.otherwise", "oracle.readings", "oracle.arranged", "oracle.consistency", "oracle.vectors.more_tables"],
     ["oracle.examine"],
     ["oracle.vectors"],
     ["oracle.run"],

@@ -35,7 +35,7 @@ RUNGS = {
         *("test_otherwise", "test_kill_matrix", "test_estimates", "test_fooled", "test_combined", "test_conditions"),
         *("test_loops_pass", "test_byte_order", "test_safety", "test_fuzz", "test_diagnose_steps", "test_evidence"),
         *("test_condition_words", "test_consistency_pairs", "test_consistency_words", "test_readings", "test_report"),
-        "test_gradcheck_arguments",
+        *("test_gradcheck_arguments", "test_arranged"),
     ],
 }
 

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 
 from reference_cnn.oracle import numbers, offers
+from reference_cnn.oracle.arranged import rearranged
 from reference_cnn.oracle.call import PROFILES, Effort, Offered, windows_of
 from reference_cnn.oracle.cases import Case, Tier
 from reference_cnn.oracle.conditions import condition, confined, scaled, seen_best, typical
@@ -19,6 +20,7 @@ from reference_cnn.oracle.purity import impurity, touched
 from reference_cnn.oracle.readings import misread
 from reference_cnn.oracle.report import Result, Verdict
 from reference_cnn.oracle.targets.ask import ask
+from reference_cnn.oracle.targets.layout import layout_of
 from reference_cnn.oracle.workers import AskAll, Found, UnrepeatableError
 
 
@@ -84,9 +86,11 @@ def examine(
     failure = replace(failure, diagnosis=failure.diagnosis or named)
     if plainly:
         failure = _unconventional(failure)
-    elif not failure.diagnosis and not failure.remedy and 2 * len(wrong) >= len(judged):
+    elif not failure.diagnosis and not failure.remedy:
+        failure = rearranged(failure, answers, layout_of(function))
         # Who takes arguments for something else is wrong in most calls.
-        failure = misread(failure, function, wrong)
+        if not failure.remedy and 2 * len(wrong) >= len(judged):
+            failure = misread(failure, function, wrong)
     if not failure.condition:
         unexplained = not failure.diagnosis and not failure.remedy
         in_dtypes = (

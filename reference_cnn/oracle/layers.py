@@ -86,6 +86,12 @@ def axes(function: str, array: str, rank: int) -> tuple[str, ...]:
     return named.get(LAYERS[function].family, {}).get(array.removeprefix("d"), plain)
 
 
+def channels_last(names: tuple[str, ...], array: str) -> tuple[str, ...]:
+    """The axes of an image or a kernel as a target with the channels last has them: behind the spatial ones."""
+    kernel = array.removeprefix("d") == "w"
+    return (*names[2:], names[1], names[0]) if kernel else (names[0], *names[2:], *names[1:2])
+
+
 def signature(function: str) -> str:
     """How a function is called, without types."""
     found = inspect.signature(LAYERS[function].reference)

@@ -7,7 +7,7 @@ import numpy as np
 
 from reference_cnn.oracle.call import TIES
 from reference_cnn.oracle.judge import LOSES_TAIL, Failure
-from reference_cnn.oracle.layers import LAYERS, WINDOWED, axes, signature
+from reference_cnn.oracle.layers import LAYERS, WINDOWED, axes, channels_last, signature
 from reference_cnn.oracle.mistakes import MISTAKES
 
 LISTED = 8
@@ -86,8 +86,7 @@ def _axes(failure: Failure) -> str:
     case = failure.case
     named = {n: axes(case.function, n, case.rank) for n in case.arguments}
     if failure.layout != "channels_first" and LAYERS[case.function].family in WINDOWED:
-        # Images have their channels, and kernels channels and filters, behind the spatial axes.
-        named = {n: (*a[2:], a[1], a[0]) if n == "w" else (a[0], *a[2:], *a[1:2]) for n, a in named.items()}
+        named = {n: channels_last(a, n) for n, a in named.items()}
     said = [f"{n} ({', '.join(names)})" for n, names in named.items() if not names[0].startswith("axis")]
     said += [
         f"{name} as a number"

@@ -20,6 +20,11 @@ def laid_out(function: Callable[..., Any], name: str, layout: str) -> Callable[.
     return ChannelsLast(function, name) if layout == "channels_last" and windowed else function
 
 
+def layout_of(function: Callable[..., Any]) -> str:
+    """The layout that a function was laid out in."""
+    return LAYOUTS[isinstance(function, ChannelsLast)]
+
+
 def other_layout(function: Callable[..., Any], name: str) -> tuple[str, Callable[..., Any]]:
     """The layout that a function was not laid out in, and what `laid_out` makes of it there."""
     if isinstance(function, ChannelsLast):
