@@ -4,8 +4,7 @@ Written from spec/*.md, and sharing nothing with the layers but the dtype to com
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from itertools import product
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,13 +25,16 @@ def conv_forward(
     """z[n, f, o] = b[f] + Σ_{c, k} w[f, c, k] · x[n, g·C/groups + c, o·stride + k·dilation − before]."""
     axes = _axes(x.shape[2:], w.shape[2:], stride, padding, dilation)
     work = working_dtype(np.result_type(x, w))
-    image, kernel, z = x.astype(work), w.astype(work), np.zeros((len(x), len(w), *(a.out for a in axes)), work)
-    for output, tap, pixel in _terms(len(x), w, axes, groups):
-        z[output] += kernel[tap] * image[pixel]
-    if b is not None:
-        for f in range(len(w)):
-            z[:, f] += b[f]
-    return z.astype(np.result_type(x, w))
+    out = (len(x), len(w), *(a.out for a in axes))
+    image, kernel, z = _maps(x, work), _maps(w, work), _maps(np.zeros(out, int), work)
+    places = _places(axes, w.shape[2:])
+    for n, f, c, g in _channels(len(x), w, groups):
+        outputs, taps, pixels = z[n][f], kernel[f][c], image[n][g]
+        for o, k, i in places:
+            outputs[o] += taps[k] * pixels[i]
+    for n, f in np.ndindex(out[:2]):
+        z[n][f] = z[n][f] if b is None else [number + b[f] for number in z[n][f]]
+    return _array(z, out, np.result_type(x, w))
 
 
 def conv_backward(
@@ -41,14 +43,18 @@ def conv_backward(
     """Each product in `conv_forward` is differentiated by each of its factors, and times dz."""
     axes = _axes(x.shape[2:], w.shape[2:], stride, padding, dilation)
     work = working_dtype(np.result_type(dz, x, w))
-    dx, dw, db = np.zeros(x.shape, work), np.zeros(w.shape, work), np.zeros(len(w), work)
-    d, image, kernel = dz.astype(work), x.astype(work), w.astype(work)
-    for output, tap, pixel in _terms(len(x), w, axes, groups):
-        dx[pixel] += d[output] * kernel[tap]
-        dw[tap] += d[output] * image[pixel]
-    for n, f, *o in np.ndindex(dz.shape):
-        db[f] += d[(n, f, *o)]
-    return dx.astype(dz.dtype), dw.astype(dz.dtype), db.astype(dz.dtype)
+    d, image, kernel = _maps(dz, work), _maps(x, work), _maps(w, work)
+    dx, dw, db = _maps(np.zeros(x.shape, int), work), _maps(np.zeros(w.shape, int), work), np.zeros(len(w), work)
+    places = _places(axes, w.shape[2:])
+    for n, f, c, g in _channels(len(x), w, groups):
+        errors, taps, pixels, to_taps, to_pixels = d[n][f], kernel[f][c], image[n][g], dw[f][c], dx[n][g]
+        for o, k, i in places:
+            to_pixels[i] += errors[o] * taps[k]
+            to_taps[k] += errors[o] * pixels[i]
+    for n, f in np.ndindex(dz.shape[:2]):
+        for error in d[n][f]:
+            db[f] += error
+    return _array(dx, x.shape, dz.dtype), _array(dw, w.shape, dz.dtype), db.astype(dz.dtype)
 
 
 class _Axis(NamedTuple):
@@ -76,25 +82,41 @@ def _axes(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> l
     return axes
 
 
-def _terms(images: int, w: Array, axes: list[_Axis], groups: int) -> Any:
-    """Yield the indices [n, f, o] of z, [f, c, k] of w and [n, g·C/groups + c, i] of x of every product inside x."""
+def _maps(array: Array, dtype: Any) -> list[list[list[Any]]]:
+    """The numbers of each map, of an image or a filter, one after the other: a list is read faster than an array."""
+    return [[list(numbers.ravel()) for numbers in maps] for maps in array.astype(dtype)]
+
+
+def _array(maps: list[list[list[Any]]], shape: tuple[int, ...], dtype: Any) -> Array:
+    return np.array([numbers for image in maps for numbers in image]).reshape(shape).astype(dtype)
+
+
+def _channels(images: int, w: Array, groups: int) -> Iterator[tuple[int, int, int, int]]:
+    """Image n, filter f, channel c of w, and the channel of x that it belongs to: g·C/groups + c."""
     filters, channels = w.shape[:2]
-    places = []
-    for o, k in product(np.ndindex(*(a.out for a in axes)), np.ndindex(w.shape[2:])):
-        i = tuple(p * a.stride + t * a.dilation - a.before for p, t, a in zip(o, k, axes))
-        if all(0 <= j < a.size for j, a in zip(i, axes)):
-            places.append((o, k, i))
     for n, f, c in np.ndindex(images, filters, channels):
-        for o, k, i in places:
-            yield (n, f, *o), (f, c, *k), (n, f // (filters // groups) * channels + c, *i)
+        yield n, f, c, f // (filters // groups) * channels + c
+
+
+def _places(axes: list[_Axis], kernel: Any) -> list[tuple[int, int, int]]:
+    """The numbers of output, tap and pixel, each counted row by row, of every product inside the image."""
+    pixels = {i: number for number, i in enumerate(np.ndindex(*(a.size for a in axes)))}
+    places = []
+    for o, output in enumerate(np.ndindex(*(a.out for a in axes))):
+        for k, tap in enumerate(np.ndindex(kernel)):
+            i = tuple(p * a.stride + t * a.dilation - a.before for p, t, a in zip(output, tap, axes))
+            if i in pixels:
+                places.append((o, k, pixels[i]))
+    return places
 
 
 def dense_forward(x: Array, w: Array, b: Array | None = None) -> Array:
     """z[n, j] = b[j] + Σ_i x[n, i] · w[i, j]."""
     work = working_dtype(np.result_type(x, w))
-    rows, weights, z = x.astype(work), w.astype(work), np.zeros((len(x), w.shape[1]), work)
-    for n, i, j in np.ndindex(len(x), *w.shape):
-        z[n, j] += rows[n, i] * weights[i, j]
+    (rows,), (weights,), z = _maps(x[None], work), _maps(w[None], work), np.zeros((len(x), w.shape[1]), work)
+    for n, j in np.ndindex(z.shape):
+        for i, number in enumerate(rows[n]):
+            z[n, j] += number * weights[i][j]
     return (z if b is None else z + b.astype(work)).astype(np.result_type(x, w))
 
 
@@ -127,10 +149,11 @@ def _logistic(v: float) -> float:
 
 def max_pool_forward(x: Array, window: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1) -> Array:
     """y[n, c, o] = max_k x[n, c, o·stride + k·dilation − before]."""
-    y = np.empty((*x.shape[:2], *(a.out for a in _pool_axes(x, window, stride, padding, dilation))), x.dtype)
-    for n, c, o, places in _pools(x, window, stride, padding, dilation):
-        y[(n, c, *o)] = _largest(x[(n, c, *i)] for i in places)
-    return y
+    windows, out = _windows(x, window, stride, padding, dilation)
+    y = [
+        [[_largest(pixels[i] for i in places) for places in windows] for pixels in image] for image in _maps(x, x.dtype)
+    ]
+    return _array(y, out, x.dtype)
 
 
 def _largest(values: Iterable[Any]) -> Any:
@@ -148,58 +171,60 @@ def max_pool_backward(
     dy: Array, x: Array, window: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1
 ) -> Array:
     """Each dy to the first of the largest elements of its window."""
-    dx = np.zeros(x.shape, working_dtype(dy.dtype))
-    for n, c, o, places in _pools(x, window, stride, padding, dilation):
-        largest = max(x[(n, c, *i)] for i in places)
-        first = next(i for i in places if x[(n, c, *i)] == largest)
-        dx[(n, c, *first)] += dy[(n, c, *o)]
-    return dx.astype(dy.dtype)
+    windows, _ = _windows(x, window, stride, padding, dilation)
+    work = working_dtype(dy.dtype)
+    d, image, dx = _maps(dy, work), _maps(x, x.dtype), _maps(np.zeros(x.shape, int), work)
+    for n, c in np.ndindex(x.shape[:2]):
+        errors, pixels, to_pixels = d[n][c], image[n][c], dx[n][c]
+        for o, places in enumerate(windows):
+            largest = max(pixels[i] for i in places)
+            to_pixels[next(i for i in places if pixels[i] == largest)] += errors[o]
+    return _array(dx, x.shape, dy.dtype)
 
 
 def avg_pool_forward(
     x: Array, window: Any, *, stride: Any = None, padding: Any = 0, include_padding: bool = False
 ) -> Array:
     """y[n, c, o] = Σ_k x[n, c, o·stride + k − before] / count."""
-    work = x.astype(working_dtype(x.dtype))
-    y = np.empty((*x.shape[:2], *(a.out for a in _pool_axes(x, window, stride, padding, 1))), work.dtype)
-    for n, c, o, places in _pools(x, window, stride, padding, 1):
-        count = math.prod(_window(x, window)) if include_padding else len(places)
-        y[(n, c, *o)] = sum(work[(n, c, *i)] for i in places) / count
-    return y.astype(x.dtype)
+    windows, out = _windows(x, window, stride, padding, 1)
+    whole = math.prod(_sizes(x, window)) if include_padding else 0
+    y = [
+        [[sum(pixels[i] for i in places) / (whole or len(places)) for places in windows] for pixels in image]
+        for image in _maps(x, working_dtype(x.dtype))
+    ]
+    return _array(y, out, x.dtype)
 
 
 def avg_pool_backward(
     dy: Array, x: Array, window: Any, *, stride: Any = None, padding: Any = 0, include_padding: bool = False
 ) -> Array:
     """Each dy/count to every element of its window."""
-    dx, work = np.zeros(x.shape, working_dtype(dy.dtype)), dy.astype(working_dtype(dy.dtype))
-    for n, c, o, places in _pools(x, window, stride, padding, 1):
-        count = math.prod(_window(x, window)) if include_padding else len(places)
-        for i in places:
-            dx[(n, c, *i)] += work[(n, c, *o)] / count
-    return dx.astype(dy.dtype)
+    windows, _ = _windows(x, window, stride, padding, 1)
+    whole = math.prod(_sizes(x, window)) if include_padding else 0
+    work = working_dtype(dy.dtype)
+    d, dx = _maps(dy, work), _maps(np.zeros(x.shape, int), work)
+    for n, c in np.ndindex(x.shape[:2]):
+        for error, places in zip(d[n][c], windows):
+            for i in places:
+                dx[n][c][i] += error / (whole or len(places))
+    return _array(dx, x.shape, dy.dtype)
 
 
-def _window(x: Array, window: Any) -> tuple[int, ...]:
+def _sizes(x: Array, window: Any) -> tuple[int, ...]:
     return window if isinstance(window, tuple) else (window,) * (x.ndim - 2)
 
 
-def _pool_axes(x: Array, window: Any, stride: Any, padding: Any, dilation: Any) -> list[_Axis]:
-    return _axes(x.shape[2:], _window(x, window), window if stride is None else stride, padding, dilation)
-
-
-def _pools(x: Array, window: Any, stride: Any, padding: Any, dilation: Any) -> Any:
-    """Yield n, c, o and the positions of x, in C order, that the window at o reads."""
-    axes, windows = _pool_axes(x, window, stride, padding, dilation), []
-    for o in np.ndindex(*(a.out for a in axes)):
-        places = [
-            tuple(p * a.stride + t * a.dilation - a.before for p, t, a in zip(o, k, axes))
-            for k in np.ndindex(_window(x, window))
-        ]
-        windows.append((o, [i for i in places if all(0 <= j < a.size for j, a in zip(i, axes))]))
-    for n, c in np.ndindex(x.shape[:2]):
-        for o, places in windows:
-            yield n, c, o, places
+def _windows(
+    x: Array, window: Any, stride: Any, padding: Any, dilation: Any
+) -> tuple[list[list[int]], tuple[int, ...]]:
+    """The numbers of the pixels that the window of each output reads, and the shape of all outputs."""
+    sizes = _sizes(x, window)
+    axes = _axes(x.shape[2:], sizes, window if stride is None else stride, padding, dilation)
+    out = tuple(a.out for a in axes)
+    windows: list[list[int]] = [[] for _ in range(math.prod(out))]
+    for o, _, i in _places(axes, sizes):
+        windows[o].append(i)
+    return windows, (*x.shape[:2], *out)
 
 
 def relu(z: Array) -> Array:
