@@ -54,14 +54,17 @@ class Kills:
 
 
 def _print(answer: Answer) -> str:
-    """The answer to six digits; how something loud comes about does not matter."""
+    """The answer to twenty bits, six digits; how something loud comes about does not matter."""
     if answer.outcome != "answered":
         return "loud"
     digest = hashlib.sha256()
     for a in answer.outputs.values():
         if a is not None:
             digest.update(f"{a.shape}".encode())
-            digest.update(" ".join(f"{v + 0:.6g}" for v in np.asarray(a, float).ravel()).encode())
+            mantissa, exponent = np.frexp(np.asarray(a, float))
+            rounded = np.ldexp(np.round(np.ldexp(mantissa, 20)), exponent - 20)
+            # There are two zeros, and more than one NaN.
+            digest.update(np.where(np.isnan(rounded), np.nan, rounded + 0.0).tobytes())
     return digest.hexdigest()[:12]
 
 

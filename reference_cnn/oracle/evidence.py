@@ -92,10 +92,16 @@ class Observation:
         if predicted is None or self.outputs is None:
             return self.loud(predicted) and self.loud(self.outputs)
         # What has another shape may be another output, with other roundings.
-        largest = max(map(self.slack, predicted)) if self.loud(predicted) else 0
+        outputs = list(predicted) if self.loud(predicted) else []
         return all(
-            got is None or self.same(got, predicted[name], explanation, max(self.slack(name), largest))
+            got is None or self._is_within_slack(got, predicted[name], explanation, [name, *outputs])
             for name, got in self.outputs.items()
+        )
+
+    def _is_within_slack(self, got: Any, predicted: Any, explanation: Explanation, outputs: list[str]) -> bool:
+        """Whether they are the same, or but for the slack of some outputs: to work that out costs as much as a call."""
+        return self.same(got, predicted, explanation) or self.same(
+            got, predicted, explanation, max(map(self.slack, outputs))
         )
 
     def near(self, predicted: Outputs | None) -> bool:
@@ -131,7 +137,7 @@ class Observation:
             return False
         return any(
             got is not None
-            and self.same(got, predicted[name], explanation, self.slack(name))
+            and self._is_within_slack(got, predicted[name], explanation, [name])
             and not self.same(self.right[name], predicted[name], explanation)
             for name, got in self.outputs.items()
         )
