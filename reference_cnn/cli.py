@@ -17,8 +17,9 @@ from reference_cnn.explain import UnknownClauseError, clauses, explain
 from reference_cnn.oracle import check, vectors
 from reference_cnn.oracle.call import PROFILES
 from reference_cnn.oracle.cases import DTYPES
-from reference_cnn.oracle.examples import explain_function, explain_mistakes, known, near
+from reference_cnn.oracle.examples import explain_function, explain_mistakes, known
 from reference_cnn.oracle.layers import LAYERS
+from reference_cnn.oracle.lookup import about, near
 from reference_cnn.oracle.mistakes import CONVENTIONS
 from reference_cnn.oracle.normwise import ALGORITHMS
 from reference_cnn.oracle.targets import BUILT_IN, UsageError
@@ -65,10 +66,13 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _clause(name: str) -> str:
-    """A clause; for an unknown id, what is written much like it."""
+    """A clause; for any other word, what says it, or what is written much like it."""
     try:
         return explain(name)
     except UnknownClauseError as error:
+        found = about(name, clauses())
+        if found:
+            return found
         alike = near(name, list(clauses()))
         if alike and name.upper().partition("-")[0] not in {c.partition("-")[0] for c in clauses()}:
             raise UnknownClauseError(f"explain: there is no {name!r}; did you mean {' or '.join(alike)}?") from error
@@ -230,7 +234,9 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--exit-zero", action="store_true", help="exit 0 even when something is wrong")
     clause = commands.add_parser("explain", help="explain a clause of the specification, a mistake or a function")
     clause.add_argument(
-        "id", metavar="ID", help="for example CONV-F1 or flipped-kernel, as messages have it, or conv_forward"
+        "id",
+        metavar="ID",
+        help="CONV-F1 or flipped-kernel, as messages have it, conv_forward, or any word, which is looked for",
     )
     skeleton = commands.add_parser("init", help="write a skeleton of an implementation, ready to be checked")
     skeleton.add_argument("file", metavar="FILE", help=f"a new file that ends with {', '.join(SKELETONS)}")

@@ -41,7 +41,12 @@ def test_exit_status(tmp_path: Path) -> None:
         (
             "a/b.txt",
             "",
-            'a/b.txt is not a Python file; give a path that ends with .py; a program is asked as "exec:a/b.txt"',
+            "a/b.txt is not a Python file; give a path that ends with .py; a program in another language is given by",
+        ),
+        (
+            "layers.c",
+            "",
+            "layers.c is not a Python file; give a path that ends with .py; a program in another language",
         ),
         ("broken.py", "def f(:\n", "broken.py does not import (SyntaxError"),
         (

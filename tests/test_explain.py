@@ -24,8 +24,31 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert main(["explain", "CONV-X9"]) == 2
     assert "there is no clause 'CONV-X9'; there are CONV-D1, CONV-D2" in capsys.readouterr().err
-    assert main(["explain", "nothing"]) == 2
+    assert main(["explain", "xyzzy"]) == 2
     assert "ARR-…" in capsys.readouterr().err
+
+
+def test_any_other_word_is_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "Padding"]) == 0
+    said = capsys.readouterr().out
+    clauses, mistakes = said.split("\n\n")[:2]
+    assert clauses.startswith("Clauses\n")
+    assert "\n  WIN-C3: Padding has one of the forms of WIN-D2" in clauses
+    assert mistakes.startswith("Known mistakes\n")
+    assert "\n  ignored-padding: You ignore the padding." in mistakes
+    assert "flipped-kernel" not in said
+    assert said.endswith("\n\nmore: reference-cnn explain ID\n")
+    assert max(map(len, said.splitlines())) <= 80
+    assert main(["explain", "pool_forward"]) == 0
+    assert capsys.readouterr().out.startswith("Functions\n  max_pool_forward\n  avg_pool_forward\n\nClauses\n")
+    assert main(["explain", "conv"]) == 0
+    said = capsys.readouterr().out
+    assert [clause for clause in traceability.clauses() if clause.startswith("CONV-") and clause not in said] == []
+    assert "w (F, C/g, *K)" in " ".join(said.split())
+    # Whose letters are in everything, or in nothing but much like something.
+    assert main(["explain", "pa"]) == 2
+    assert main(["explain", "fliped-kernel"]) == 2
+    assert "did you mean flipped-kernel?" in capsys.readouterr().err
 
 
 def test_a_function_is_explained_by_its_clauses_and_its_mistakes(capsys: pytest.CaptureFixture[str]) -> None:

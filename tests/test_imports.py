@@ -43,7 +43,7 @@ ROWS = [
     ["oracle.words", "oracle.heatmap"],
     ["oracle.html", "oracle.text"],
     ["oracle.report", "oracle.purity", *(f"oracle.targets.{t}" for t in ("keras", "onnx", "onnxruntime"))],
-    ["oracle.cases", "oracle.examples"],
+    ["oracle.cases", "oracle.examples", "oracle.lookup"],
     [
         "oracle.shrink",
         "oracle.workers",

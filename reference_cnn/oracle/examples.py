@@ -1,8 +1,6 @@
 """A mistake explained: what, why, what helps, and an example small enough to do by hand, worked out on the spot."""
 
-import difflib
 import inspect
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -36,12 +34,6 @@ def explain_function(name: str) -> str:
 def known(names: str) -> bool:
     """Whether these are ids of mistakes."""
     return all(name in MISTAKES for name in names.split("+"))
-
-
-def near(name: str, clauses: Sequence[str]) -> list[str]:
-    """Ids of clauses and mistakes that are written much like `name`."""
-    ids = {i.lower(): i for i in (*clauses, *MISTAKES)}
-    return [ids[i] for i in difflib.get_close_matches(name.lower(), ids, n=3, cutoff=0.7)]
 
 
 def _explained(mistake: Mistake) -> str:

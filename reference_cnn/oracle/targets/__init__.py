@@ -91,8 +91,9 @@ def _named(name: str) -> Any:
         hint = f"it needs a package: pip install 'reference_cnn[{name}]'"
         found = _imported(name, lambda: importlib.import_module(module), hint)
         return getattr(found, "target", found)
-    if name.endswith(".py") or "/" in name or "\\" in name:
-        return _file(Path(name))
+    path = Path(name)
+    if path.suffix == ".py" or "/" in name or "\\" in name or (path.suffix and path.is_file()):
+        return _file(path)
     hint = f"give a path that ends with .py, a module that imports, or one of {', '.join(BUILT_IN)}"
     return _imported(name, lambda: importlib.import_module(name), hint)
 
@@ -104,7 +105,7 @@ def _file(path: Path) -> Any:
     sys.path.insert(0, str(path.resolve().parent))
     spec = importlib.util.spec_from_file_location(_module_name(path.resolve()), path)
     if spec is None or spec.loader is None:
-        hint = f'a program is asked as "exec:{path}"'
+        hint = 'a program in another language is given by its command: "exec:./program" or "exec:node program.js"'
         raise TargetError(f"{path} is not a Python file; give a path that ends with .py; {hint}")
     module, loader = importlib.util.module_from_spec(spec), spec.loader
     sys.modules[spec.name] = module
