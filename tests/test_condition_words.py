@@ -1,6 +1,7 @@
 """What wrong cases have in common, property by property and factor by factor."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reference_cnn import conv_forward
 from reference_cnn._pattern import ALTERNATIVE
-from reference_cnn.oracle import Case
+from reference_cnn.oracle import Case, check
 from reference_cnn.oracle.conditions import (
     ACCIDENT,
     FEWEST,
@@ -17,6 +19,7 @@ from reference_cnn.oracle.conditions import (
     condition,
     confined,
     kinds_of,
+    otherwise_wrong,
     scaled,
     seen_best,
     typical,
@@ -302,3 +305,22 @@ def test_what_is_infinite_is_so_by_any_factor() -> None:
         assert scaled([infinite[0], replace(infinite[1], got=got), *infinite[2:]]) == ""
     assert scaled([*infinite[:3], replace(infinite[3], got=1.0)]) == ""
     assert scaled([replace(infinite[0], right=np.ones(1)), *infinite[1:]]) == ""
+
+
+def test_what_goes_wrong_otherwise_than_shown_is_counted_with_the_smallest() -> None:
+    def conv(x: Any, w: Any, b: Any = None) -> Any:
+        if x.shape[2] != x.shape[3]:
+            raise ValueError("not square")
+        return conv_forward(x, w, b) + (x.shape[1] > 1)
+
+    failure = check({"conv_forward": conv}, profile="quick").results["conv_forward"].failure
+    assert failure is not None
+    assert failure.kind == "values"
+    said = re.search(r"(\d+) of the wrong ones are so in another way, such as (x=\S+) .*: (it .*)$", failure.condition)
+    assert said is not None
+    assert int(said[1]) > 100
+    *_, height, width = said[2].split("x")
+    assert height != width
+    assert said[3].startswith("it raises ValueError: not square (test_condition_words.py, line ")
+    # Where everything is wrong in one way there is nothing to add.
+    assert otherwise_wrong([failure, failure], failure) == ""

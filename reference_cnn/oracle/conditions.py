@@ -137,6 +137,16 @@ def _plain(failures: Sequence[Failure], shown: Failure) -> list[Failure]:
     return [f for f in failures if f.output == shown.output and f.wrong is not None and f.case.call.special is None]
 
 
+def otherwise_wrong(failures: Sequence[Failure], shown: Failure) -> str:
+    """How many go wrong in another way than the one that is shown, and the smallest of them; "" where none does."""
+    others = [f for f in failures if f.kind not in (shown.kind, "note")]
+    if not others:
+        return ""
+    first = min(others, key=lambda f: f.case.size)
+    said = f"such as {first.case.text}: {first.finding.rstrip('.')}."
+    return f"{len(others)} of the wrong ones are so in another way, {said}"
+
+
 def scaled(failures: Sequence[Failure]) -> str:
     """Say of wrong losses, single numbers, by which number, size or product of two sizes all are wrong."""
     if len(failures) < FEWEST or any(f.got is None or f.right is None or f.right.ndim for f in failures):

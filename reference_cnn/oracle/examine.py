@@ -11,7 +11,7 @@ from reference_cnn.oracle import numbers, offers
 from reference_cnn.oracle.arranged import rearranged
 from reference_cnn.oracle.call import PROFILES, Effort, Offered, windows_of
 from reference_cnn.oracle.cases import Case, Tier
-from reference_cnn.oracle.conditions import condition, confined, scaled, seen_best, typical
+from reference_cnn.oracle.conditions import condition, confined, otherwise_wrong, scaled, seen_best, typical
 from reference_cnn.oracle.diagnose import diagnose
 from reference_cnn.oracle.judge import Failure, Kind, judge
 from reference_cnn.oracle.layers import LAYERS, WINDOWED
@@ -134,7 +134,7 @@ def _described(shown: Failure, found: list[Found], *right_in: str) -> Failure:
     where, pattern, larger = " ".join(filter(None, (condition(judged, shown.case), scaled(failures)))), "", None
     if not where:
         where, (pattern, larger) = confined(judged, shown.case), typical(failures, shown)
-    condition_in_words = " ".join(filter(None, (where, pattern, *right_in)))
+    condition_in_words = " ".join(filter(None, (where, pattern, *right_in, otherwise_wrong(failures, shown))))
     return replace(shown, condition=condition_in_words, larger=larger or seen_best(failures, shown))
 
 
