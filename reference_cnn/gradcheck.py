@@ -103,7 +103,8 @@ def check_gradient(
     TypeError
         An argument, dz or what forward returns is complex or no array of numbers [ARR-C1, GRAD-C1].
     ValueError
-        Backward does not return one gradient per argument, dz has another shape than z, nothing to check [GRAD-C2].
+        Backward does not return one gradient per argument, dz has another shape than z, nothing to check [GRAD-C2]; a
+        number of dz is beyond float64 where the differences are floats [GRAD-C1].
 
     Notes
     -----
@@ -203,7 +204,7 @@ def _upstream(dz: ArrayLike | None, z: Array, exact: bool, seed: int) -> Array:
         given = _real("dz", dz)
         if given.shape != z.shape:
             raise ValueError(f"check_gradient: dz has shape {given.shape}, forward's output {z.shape} [GRAD-C2]")
-        return given
+        return given if exact or given.dtype != object else _floats(given)
     rng = np.random.default_rng(seed)
     sign = rng.choice([-1, 1], z.shape)
     if exact:
@@ -211,6 +212,14 @@ def _upstream(dz: ArrayLike | None, z: Array, exact: bool, seed: int) -> Array:
         # Fractions of Python's integers, so that a division by a count stays exact, and nothing overflows.
         return np.vectorize(Fraction, otypes=[object])(whole.astype(object)) if z.dtype == object and z.size else whole
     return np.asarray(sign * rng.uniform(0.5, 1.5, z.shape)).astype(z.dtype if z.dtype.kind == "f" else float)
+
+
+def _floats(dz: Array) -> Array:
+    """Objects, fractions say, as floats, which the differences are multiplied with."""
+    try:
+        return dz.astype(float)
+    except OverflowError as error:
+        raise ValueError("check_gradient: dz has a number that is too large for float64 [GRAD-C1]") from error
 
 
 def _names(forward: Callable[..., Any], names: Sequence[str] | None, count: int) -> list[str]:

@@ -237,3 +237,22 @@ def test_the_one_gradient_may_be_any_array() -> None:
 
     assert check_gradient(np.sin, lambda dz, z: Tensor(dz * np.cos(z)), [np.array([0.5, 2.0])]).passed
     assert not check_gradient(np.sin, lambda dz, z: Tensor(dz * np.sin(z)), [np.array([0.5, 2.0])]).passed
+
+
+@pytest.mark.spec("GRAD-C1")
+def test_objects_may_be_upstream_of_floats() -> None:
+    """Of no axes a product with them is a plain number; and a fraction is not multiplied with a longdouble."""
+    one = check_gradient(lambda x: x * x, lambda dz, x: 2 * dz * x, [np.array(0.5)], dz=np.array(2, object))
+    assert one.verdict == "right"
+    third = np.array([Fraction(1, 3), Fraction(-2)])
+    assert check_gradient(np.sin, lambda dz, x: dz * np.cos(x), [X[0, 0, 0, :2]], dz=third).verdict == "right"
+    assert check_gradient(np.sin, lambda dz, x: -dz * np.cos(x), [X[0, 0, 0, :2]], dz=third).verdict == "wrong"
+    undefined = check_gradient(lambda x: x * x, lambda dz, x: x, [np.array(np.nan)], dz=np.array(2.0, object))
+    assert undefined.verdict == "unclear"
+    with pytest.raises(
+        ValueError, match=r"^check_gradient: dz has a number that is too large for float64 \[GRAD-C1\]$"
+    ):
+        check_gradient(np.sin, lambda dz, x: dz, [X[0, 0, 0, :1]], dz=np.array([10**400]))
+    # Whole numbers stay whole, however large.
+    whole = check_gradient(lambda x: 3 * x, lambda dz, x: 3 * dz, [np.array([2])], dz=np.array([10**30]))
+    assert whole.verdict == "right"
