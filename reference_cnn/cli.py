@@ -70,11 +70,11 @@ def _clause(name: str) -> str:
     try:
         return explain(name)
     except UnknownClauseError as error:
-        found = about(name, clauses())
+        known_clauses = clauses()
+        found, alike = about(name, known_clauses), near(name, list(known_clauses))
         if found:
             return found
-        alike = near(name, list(clauses()))
-        if alike and name.upper().partition("-")[0] not in {c.partition("-")[0] for c in clauses()}:
+        if alike and name.upper().partition("-")[0] not in {c.partition("-")[0] for c in known_clauses}:
             raise UnknownClauseError(f"explain: there is no {name!r}; did you mean {' or '.join(alike)}?") from error
         raise
 

@@ -43,11 +43,8 @@ def test_exit_status(tmp_path: Path) -> None:
             "",
             "a/b.txt is not a Python file; give a path that ends with .py; a program in another language is given by",
         ),
-        (
-            "layers.c",
-            "",
-            "layers.c is not a Python file; give a path that ends with .py; a program in another language",
-        ),
+        ("layers.c", "", "exec:node program.js"),
+        (f"a.{'b' * 5000}", None, "does not import (ModuleNotFoundError"),
         ("broken.py", "def f(:\n", "broken.py does not import (SyntaxError"),
         (
             "raising.py",

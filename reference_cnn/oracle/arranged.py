@@ -30,11 +30,11 @@ def rearranged(failure: Failure, found: Sequence[Found], layout: str) -> Failure
         return failure
     arrangements = []
     # What is wrong tells most arrangements from the right one, and first.
-    first_wrong = sorted(found, key=lambda f: f.judgement.failure is None)
+    wrong_first = sorted(found, key=lambda f: f.judgement.failure is None)
     for output in LAYERS[failure.case.function].outputs:
-        if not all(_is_right(f, output, lambda array, shape: array) for f in first_wrong):
+        if not all(_is_right(f, output, lambda array, shape: array) for f in wrong_first):
             ways = _arrangements(failure.case, output, layout)
-            way = next((w for w in ways if all(_is_right(f, output, w.put) for f in first_wrong)), None)
+            way = next((w for w in ways if all(_is_right(f, output, w.put) for f in wrong_first)), None)
             if way is None:
                 return failure
             arrangements.append(way)

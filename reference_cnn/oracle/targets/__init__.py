@@ -37,6 +37,10 @@ class Target:
     in_process: bool = True
 
 
+# What helps who gives the source or the file of a program.
+PROGRAM = 'a program in another language is given by its command: "exec:./program" or "exec:node program.js"'
+
+
 def load(target: Any) -> Target:
     """Find the functions that a target offers.
 
@@ -91,10 +95,9 @@ def _named(name: str) -> Any:
         hint = f"it needs a package: pip install 'reference_cnn[{name}]'"
         found = _imported(name, lambda: importlib.import_module(module), hint)
         return getattr(found, "target", found)
-    path = Path(name)
-    if path.suffix == ".py" or "/" in name or "\\" in name or (path.suffix and path.is_file()):
-        return _file(path)
-    hint = f"give a path that ends with .py, a module that imports, or one of {', '.join(BUILT_IN)}"
+    if name.endswith(".py") or "/" in name or "\\" in name:
+        return _file(Path(name))
+    hint = f"give a path that ends with .py, a module that imports, or one of {', '.join(BUILT_IN)}; {PROGRAM}"
     return _imported(name, lambda: importlib.import_module(name), hint)
 
 
@@ -105,8 +108,7 @@ def _file(path: Path) -> Any:
     sys.path.insert(0, str(path.resolve().parent))
     spec = importlib.util.spec_from_file_location(_module_name(path.resolve()), path)
     if spec is None or spec.loader is None:
-        hint = 'a program in another language is given by its command: "exec:./program" or "exec:node program.js"'
-        raise TargetError(f"{path} is not a Python file; give a path that ends with .py; {hint}")
+        raise TargetError(f"{path} is not a Python file; give a path that ends with .py; {PROGRAM}")
     module, loader = importlib.util.module_from_spec(spec), spec.loader
     sys.modules[spec.name] = module
 

@@ -26,14 +26,15 @@ def conv_forward(
     axes = _axes(x.shape[2:], w.shape[2:], stride, padding, dilation)
     work = working_dtype(np.result_type(x, w))
     out = (len(x), len(w), *(a.out for a in axes))
-    image, kernel, z = _maps(x, work), _maps(w, work), _maps(np.zeros(out, int), work)
+    image, kernel, z = _maps(x, work), _maps(w, work), _zeros(out, work)
     places = _places(axes, w.shape[2:])
     for n, f, c, g in _channels(len(x), w, groups):
         outputs, taps, pixels = z[n][f], kernel[f][c], image[n][g]
         for o, k, i in places:
             outputs[o] += taps[k] * pixels[i]
-    for n, f in np.ndindex(out[:2]):
-        z[n][f] = z[n][f] if b is None else [number + b[f] for number in z[n][f]]
+    if b is not None:
+        for n, f in np.ndindex(out[:2]):
+            z[n][f] = [number + b[f] for number in z[n][f]]
     return _array(z, out, np.result_type(x, w))
 
 
@@ -44,7 +45,7 @@ def conv_backward(
     axes = _axes(x.shape[2:], w.shape[2:], stride, padding, dilation)
     work = working_dtype(np.result_type(dz, x, w))
     d, image, kernel = _maps(dz, work), _maps(x, work), _maps(w, work)
-    dx, dw, db = _maps(np.zeros(x.shape, int), work), _maps(np.zeros(w.shape, int), work), np.zeros(len(w), work)
+    dx, dw, db = _zeros(x.shape, work), _zeros(w.shape, work), np.zeros(len(w), work)
     places = _places(axes, w.shape[2:])
     for n, f, c, g in _channels(len(x), w, groups):
         errors, taps, pixels, to_taps, to_pixels = d[n][f], kernel[f][c], image[n][g], dw[f][c], dx[n][g]
@@ -87,6 +88,10 @@ def _maps(array: Array, dtype: Any) -> list[list[list[Any]]]:
     return [[list(numbers.ravel()) for numbers in maps] for maps in array.astype(dtype)]
 
 
+def _zeros(shape: tuple[int, ...], dtype: Any) -> list[list[list[Any]]]:
+    return _maps(np.zeros(shape, int), dtype)  # of integers, so that exact numbers stay exact
+
+
 def _array(maps: list[list[list[Any]]], shape: tuple[int, ...], dtype: Any) -> Array:
     return np.array([numbers for image in maps for numbers in image]).reshape(shape).astype(dtype)
 
@@ -113,7 +118,8 @@ def _places(axes: list[_Axis], kernel: Any) -> list[tuple[int, int, int]]:
 def dense_forward(x: Array, w: Array, b: Array | None = None) -> Array:
     """z[n, j] = b[j] + Σ_i x[n, i] · w[i, j]."""
     work = working_dtype(np.result_type(x, w))
-    (rows,), (weights,), z = _maps(x[None], work), _maps(w[None], work), np.zeros((len(x), w.shape[1]), work)
+    rows, weights = ([list(row) for row in matrix.astype(work)] for matrix in (x, w))
+    z = np.zeros((len(x), w.shape[1]), work)
     for n, j in np.ndindex(z.shape):
         for i, number in enumerate(rows[n]):
             z[n, j] += number * weights[i][j]
@@ -173,7 +179,7 @@ def max_pool_backward(
     """Each dy to the first of the largest elements of its window."""
     windows, _ = _windows(x, window, stride, padding, dilation)
     work = working_dtype(dy.dtype)
-    d, image, dx = _maps(dy, work), _maps(x, x.dtype), _maps(np.zeros(x.shape, int), work)
+    d, image, dx = _maps(dy, work), _maps(x, x.dtype), _zeros(x.shape, work)
     for n, c in np.ndindex(x.shape[:2]):
         errors, pixels, to_pixels = d[n][c], image[n][c], dx[n][c]
         for o, places in enumerate(windows):
@@ -202,7 +208,7 @@ def avg_pool_backward(
     windows, _ = _windows(x, window, stride, padding, 1)
     whole = math.prod(_sizes(x, window)) if include_padding else 0
     work = working_dtype(dy.dtype)
-    d, dx = _maps(dy, work), _maps(np.zeros(x.shape, int), work)
+    d, dx = _maps(dy, work), _zeros(x.shape, work)
     for n, c in np.ndindex(x.shape[:2]):
         for error, places in zip(d[n][c], windows):
             for i in places:
