@@ -8,10 +8,12 @@ import argparse
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
+from reference_cnn.oracle import Failure, check
 from reference_cnn.oracle.cases import Case, cases
 from reference_cnn.oracle.diagnose import diagnose
 from reference_cnn.oracle.judge import judge
@@ -53,6 +55,14 @@ def fingerprint(given: list[tuple[Case, Answer]]) -> str:
 def wrong(given: list[tuple[Case, Answer]]) -> bool:
     """Whether a single answer is rejected."""
     return any(judge(case, answer).failure for case, answer in given)
+
+
+def failure_of(name: str, implementation: Callable[..., Any], **options: Any) -> Failure:
+    """What is wrong with a wrong function."""
+    asked = {"profile": "quick", "functions": [name], **options}
+    failure = check({name: implementation}, **asked).results[name].failure
+    assert failure is not None
+    return failure
 
 
 def drawn_pairs(function: str, seed: int, count: int) -> Iterator[tuple[Way, Way]]:

@@ -1,22 +1,21 @@
 """How answers are said to lie whose numbers are right: in another order of axes, in another shape, not summed."""
 
+import re
 from collections.abc import Callable
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pytest
+from diagnosing import failure_of
 
 import reference_cnn as reference
-from reference_cnn.oracle import Failure, check
+from reference_cnn.oracle.arranged import rearranged
+from reference_cnn.oracle.cases import Case
+from reference_cnn.oracle.notation import read
+from reference_cnn.oracle.targets.layout import laid_out
 from reference_cnn.oracle.text import failure_text
-
-
-def failure_of(name: str, implementation: Callable[..., Any], **options: Any) -> Failure:
-    """What is wrong with a wrong function."""
-    asked = {"profile": "quick", "functions": [name], **options}
-    failure = check({name: implementation}, **asked).results[name].failure
-    assert failure is not None
-    return failure
+from reference_cnn.oracle.workers import Found
 
 
 def then(function: Callable[..., Any], change: Callable[[Any], Any]) -> Callable[..., Any]:
@@ -124,11 +123,42 @@ def test_axes_are_those_of_the_layout_that_is_asked_in() -> None:
     assert failure.remedy == "Return y as (image, row, column, channel): y.transpose(0, 2, 3, 1)."
 
 
+# No two sizes of an output are equal.
+DISTINCT = "x=2x3x5x8 w=6x3x2x4"
+
+
+def channels_behind(array: Any, output: str) -> Any:
+    """An output as a target with the channels last has it."""
+    return array.transpose((2, 3, 1, 0) if output == "dw" else (0, 2, 3, 1)) if array.ndim == 4 else array
+
+
+@pytest.mark.spec("ORC-D17", "ORC-D11")
+@pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
+@pytest.mark.parametrize(("name", "output"), [("conv_forward", "z"), ("conv_backward", "dx"), ("conv_backward", "dw")])
+def test_the_code_that_helps_makes_every_order_right(name: str, output: str, layout: str) -> None:
+    case = Case(name, read(DISTINCT), "exact")
+    right = {n: e.value for n, e in case.expected.items()}
+    theirs = {n: channels_behind(a, n) if layout == "channels_last" else a for n, a in right.items()}
+    for order in list(permutations(range(4)))[1:]:
+        turned = theirs[output].transpose(order)
+        answer = turned if output == "z" else {**theirs, output: turned}
+        found = Found.by(laid_out(lambda *arrays, answer=answer: answer, name, layout), case, strict=False)
+        assert found.judgement.failure is not None
+        remedy = rearranged(found.judgement.failure, [found], layout).remedy
+        places = re.search(rf": {output}\.transpose\((.*)\)\.$", remedy)
+        assert places is not None, order
+        assert np.array_equal(turned.transpose([int(p) for p in places[1].split(", ")]), theirs[output])
+
+
 @pytest.mark.spec("ORC-D17")
 def test_what_is_wrong_besides_or_right_as_it_is_has_no_order() -> None:
     def at_times(x: Any, w: Any, b: Any = None) -> Any:
         z = reference.conv_forward(x, w, b)
         return z.swapaxes(2, 3) if len(x) == 2 else z
+
+    def where_equal(x: Any, w: Any, b: Any = None) -> Any:
+        z = reference.conv_forward(x, w, b)
+        return z.swapaxes(0, 1) if z.shape[0] == z.shape[1] else z
 
     def raising(x: Any, w: Any, b: Any = None) -> Any:
         if len(x) == 2:
@@ -138,7 +168,7 @@ def test_what_is_wrong_besides_or_right_as_it_is_has_no_order() -> None:
     def more(x: Any, w: Any, b: Any = None) -> Any:
         return (reference.conv_forward(x, w, b) + len(x)).swapaxes(2, 3)
 
-    for function in (at_times, raising, more):
+    for function in (at_times, where_equal, raising, more):
         failure = failure_of("conv_forward", function)
         assert "Right but for" not in failure.condition
         assert not failure.remedy

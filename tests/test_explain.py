@@ -39,6 +39,8 @@ def test_any_other_word_is_looked_for(capsys: pytest.CaptureFixture[str]) -> Non
     assert "flipped-kernel" not in said
     assert said.endswith("\n\nmore: reference-cnn explain ID\n")
     assert max(map(len, said.splitlines())) <= 80
+    assert main(["explain", "unrotated"]) == 0  # in its name alone
+    assert capsys.readouterr().out.startswith("Known mistakes\n  dx-unrotated: In dx you have the kernel the wrong way")
     assert main(["explain", "pool_forward"]) == 0
     assert capsys.readouterr().out.startswith("Functions\n  max_pool_forward\n  avg_pool_forward\n\nClauses\n")
     assert main(["explain", "conv"]) == 0

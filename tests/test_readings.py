@@ -6,19 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from diagnosing import failure_of
 
 import reference_cnn as reference
-from reference_cnn.oracle import Failure, check
+from reference_cnn.oracle import check
 from reference_cnn.oracle.targets.layout import ChannelsLast
 from reference_cnn.oracle.text import failure_text
-
-
-def failure_of(name: str, implementation: Callable[..., Any], **options: Any) -> Failure:
-    """What is wrong with a wrong function."""
-    asked = {"profile": "quick", "functions": [name], **options}
-    failure = check({name: implementation}, **asked).results[name].failure
-    assert failure is not None
-    return failure
 
 
 def last(function: Callable[..., Any]) -> Callable[..., Any]:
